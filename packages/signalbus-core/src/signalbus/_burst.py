@@ -1,0 +1,293 @@
+"""One burst: lock, send, delete, commit; and what to do when one of these fails."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import time
+import typing as t
+
+import sqlalchemy.exc as sa_exc
+import sqlalchemy.orm as sa_orm
+
+from signalbus import _connect
+from signalbus import _keys
+from signalbus import _lock
+from signalbus import _send
+from signalbus import retry
+from signalbus._delete import Deletion
+from signalbus._delete import needs_session
+from signalbus.exceptions import SignalBusError
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from signalbus._discover import Declaration
+    from signalbus._select import Executor
+    from signalbus._select import Selection
+    from signalbus.extension import SignalBus
+    from signalbus.typing import PrimaryKey
+
+logger = logging.getLogger("signalbus")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """All that is known of a signal model before its first row is read."""
+
+    declaration: Declaration
+    statements: _lock.Statements
+    one_row: _lock.Statements
+    deletion: Deletion
+    needs_session: bool
+
+    @classmethod
+    def of(cls, declaration: Declaration, dialect: sa.Dialect) -> Prepared:
+        """Prepare a model for a kind of database."""
+        statements = _lock.Statements(declaration, dialect.name)
+        by_session = needs_session(declaration)
+        deletes = _lock.DeletingStatements.serve(declaration, dialect.name)
+        return cls(
+            declaration=declaration,
+            statements=statements,
+            one_row=_lock.DeletingStatements(declaration, dialect.name)
+            if deletes and not by_session
+            else statements,
+            deletion=Deletion(declaration, dialect),
+            needs_session=by_session,
+        )
+
+    def fits(self, declaration: Declaration) -> bool:
+        """Tell whether this is still right; a listener may have come to the model."""
+        return self.declaration == declaration and self.needs_session == needs_session(
+            declaration
+        )
+
+    def statements_for(self, count: int) -> _lock.Statements:
+        """Return the statements that take a burst of *count* rows."""
+        return self.one_row if count == 1 else self.statements
+
+
+@dataclasses.dataclass
+class Delivery:
+    """What became of a burst.
+
+    :param confirmed: the keys of the signals that were confirmed.
+    :param undeleted: those of them whose rows resisted, and why.
+    """
+
+    burst: _lock.Burst = _lock.NOTHING
+    outcome: _send.Outcome = _send.ALL_SENT
+    confirmed: t.Sequence[PrimaryKey] = ()
+    undeleted: dict[PrimaryKey, Exception] = dataclasses.field(default_factory=dict)
+
+
+class Courier:
+    """Deliver bursts of one model, over one connection of signalbus's own.
+
+    :param ordered: whether nothing may be sent behind a signal that failed.
+    :param tries: how often a burst is tried while the database fails in passing.
+    """
+
+    def __init__(
+        self,
+        bus: SignalBus,
+        prepared: Prepared,
+        connection: sa.Connection,
+        *,
+        ordered: bool,
+        tries: int,
+    ) -> None:
+        self._bus = bus
+        self._prepared = prepared
+        self._declaration = prepared.declaration
+        self._connection = connection
+        self._ordered = ordered
+        self._tries = tries
+
+    def deliver(self, selection: Selection, count: int) -> Delivery:
+        """Deliver the next *count* signals of *selection*.
+
+        A burst is tried again when the database failed before anything was confirmed.
+        What was confirmed is never sent again: then only the deletion is tried again.
+        """
+        delivery = Delivery()
+        try:
+            retry.patiently(
+                functools.partial(self._attempt, delivery, selection, count),
+                self._tries,
+                lambda error: not delivery.confirmed and self._is_transient(error),
+            )
+        except Exception as error:
+            if delivery.confirmed:
+                self._delete_afterwards(delivery, error)
+            elif delivery.burst.keys or self._is_transient(error):
+                raise
+            else:
+                return self._unreadable(selection, count, error)
+        return delivery
+
+    def _unreadable(
+        self, selection: Selection, count: int, error: Exception
+    ) -> Delivery:
+        """Name the signals of a burst that could not be read, for one of them at fault.
+
+        A value that its column type refuses must not hide all others behind it.
+        """
+        with _connect.transaction(self._connection):
+            keys = selection.peek(self._prepared.statements, self._connection, count)
+        if not keys:
+            raise error
+        burst = _lock.Burst([None] * len(keys), keys)
+        if len(keys) == 1:
+            return Delivery(burst, _send.Outcome(failures={0: error}))
+        return Delivery(burst, _send.Outcome(unknown=error))
+
+    def _attempt(self, delivery: Delivery, selection: Selection, count: int) -> None:
+        delivery.burst, delivery.outcome = _lock.NOTHING, _send.ALL_SENT
+        with (
+            _connect.transaction(self._connection) as own,
+            self._executor() as executor,
+        ):
+            statements = self._prepared.statements_for(count)
+            burst = selection.take(statements, executor, count)
+            if not burst.keys and statements.deletes:
+                # No row was deleted: there is none, or the database kept it.
+                statements = self._prepared.statements
+                burst = selection.take(statements, executor, count)
+            delivery.burst = burst
+            if not burst.keys:
+                return
+            outcome = delivery.outcome = self._send(burst.signals)
+            confirmed = delivery.confirmed = outcome.confirmed(burst.keys)
+            if not confirmed:
+                own.rollback()
+            elif not statements.deletes:
+                delivery.undeleted = self._delete(executor, burst, confirmed)
+
+    @contextlib.contextmanager
+    def _executor(self) -> t.Iterator[Executor]:
+        """Lend what rows are read with: a session where the model wants instances."""
+        if self._declaration.as_rows:
+            yield self._connection
+            return
+        with self._session() as session:
+            yield session
+
+    def _session(self) -> sa_orm.Session:
+        return sa_orm.Session(
+            self._connection, autoflush=False, join_transaction_mode="rollback_only"
+        )
+
+    def _send(self, signals: t.Sequence[t.Any]) -> _send.Outcome:
+        send = _send.send_in_order if self._ordered else _send.send
+        return send(self._bus, self._declaration, signals)
+
+    def _delete(
+        self, executor: Executor, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, Exception]:
+        """Delete the rows with *keys*, and return those that are there all the same."""
+        if not self._prepared.needs_session:
+            deleted = self._prepared.deletion.rows(self._connection, keys)
+            return self._kept(keys) if 0 <= deleted < len(keys) else {}
+        if isinstance(executor, sa_orm.Session):
+            wanted = set(keys)
+            self._prepared.deletion.instances(
+                executor,
+                [
+                    signal
+                    for key, signal in zip(burst.keys, burst.signals, strict=True)
+                    if key in wanted
+                ],
+            )
+        else:
+            self._delete_by_keys(keys)
+        return {}
+
+    def _kept(self, keys: t.Sequence[PrimaryKey]) -> dict[PrimaryKey, Exception]:
+        """Return those of *keys* whose rows are there, though they were deleted."""
+        error = SignalBusError(
+            f"The database took the DELETE of {self._declaration.table.name} and kept"
+            " the row. Look for a trigger or a policy that prevents it."
+        )
+        kept = self._prepared.statements.present(self._connection, keys)
+        return dict.fromkeys(kept, error)
+
+    def _delete_by_keys(self, keys: t.Sequence[PrimaryKey]) -> None:
+        """Delete rows whose instances are not at hand."""
+        if not keys:
+            return
+        if not self._prepared.needs_session:
+            self._prepared.deletion.rows(self._connection, keys)
+            return
+        with self._session() as session:
+            for some in _keys.slices(keys, self._prepared.statements.most_keys):
+                instances = session.scalars(
+                    self._prepared.statements.instances, _keys.among_params(some)
+                )
+                self._prepared.deletion.instances(session, instances.all())
+
+    def _delete_afterwards(self, delivery: Delivery, error: Exception) -> None:
+        """Delete what was sent in a transaction that failed; if need be, one by one."""
+        if self._is_transient(error):
+            logger.warning("A burst was sent, but not deleted, which is tried again.")
+            time.sleep(next(retry.backoff(2)))
+            self._delete_alone(delivery.burst, delivery.confirmed)
+        elif len(delivery.confirmed) == 1:
+            delivery.undeleted = {delivery.confirmed[0]: error}
+        else:
+            delivery.undeleted = self._undeletable(delivery.burst, delivery.confirmed)
+
+    def _undeletable(
+        self, burst: _lock.Burst, keys: t.Iterable[PrimaryKey]
+    ) -> dict[PrimaryKey, Exception]:
+        """Delete all that can be, and return what resists, and why."""
+        errors: dict[PrimaryKey, Exception] = {}
+        for key in keys:
+            try:
+                self._delete_alone(burst, [key])
+            except Exception as error:  # noqa: BLE001 others can be deleted
+                errors[key] = error
+        return errors
+
+    def _delete_alone(self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]) -> None:
+        """Delete rows whose signals were sent in a transaction that is over.
+
+        Their locks were let go, so the application may have changed a row since then,
+        or used its key again: such a row is another signal, and stays.
+        """
+
+        def attempt() -> None:
+            with _connect.transaction(self._connection):
+                for some in _keys.slices(keys, self._prepared.statements.most_keys):
+                    self._delete_by_keys(self._unchanged(burst, some))
+
+        retry.patiently(attempt, self._tries - 1, self._is_transient)
+
+    def _unchanged(
+        self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]
+    ) -> list[PrimaryKey]:
+        """Lock the rows with *keys*, and return those that are as they were sent."""
+        statements = self._prepared.statements
+        params = _keys.among_params(keys)
+        sent = dict(zip(burst.keys, burst.signals, strict=True))
+        with self._executor() as executor:
+            found = statements.take(executor, statements.chosen_rows, params)
+            return [
+                key
+                for key, signal in zip(found.keys, found.signals, strict=True)
+                if statements.values(signal) == statements.values(sent[key])
+            ]
+
+    def _is_transient(self, error: Exception) -> bool:
+        return is_transient(self._bus, error)
+
+
+def is_transient(bus: SignalBus, error: Exception) -> bool:
+    """Tell whether *error* is one of the database's that pass, as the plugins say."""
+    if not isinstance(error, sa_exc.SQLAlchemyError):
+        return False
+    hook = bus.plugin_manager.hook.signalbus_is_transient_error
+    return hook(error=error) is True

@@ -1,0 +1,208 @@
+"""Step 4, send: hand a burst to whoever sends its model, and learn what got through."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from signalbus import plugins
+from signalbus._markers import hookimpl
+from signalbus.exceptions import BrokerUnavailableError
+from signalbus.exceptions import NoBrokerError
+from signalbus.exceptions import PartialDeliveryError
+from signalbus.exceptions import SignalBusError
+
+if t.TYPE_CHECKING:
+    import pluggy
+
+    from signalbus._discover import Declaration
+    from signalbus.extension import SignalBus
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import Signal
+    from signalbus.typing import SignalModel
+
+#: What tells that a broker cannot be reached, whoever raises it.
+UNAVAILABLE = (BrokerUnavailableError, ConnectionError, TimeoutError, OSError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a burst.
+
+    :param failures: by position, why a signal was not confirmed.
+    :param untried: the positions of signals that were not even handed over.
+    :param unavailable: why the broker cannot be reached, if it cannot.
+    :param unknown: the error of a sender that did not say which signals got through.
+    """
+
+    failures: t.Mapping[int, Exception] = dataclasses.field(default_factory=dict)
+    untried: t.Container[int] = ()
+    unavailable: Exception | None = None
+    unknown: Exception | None = None
+
+    def confirmed(self, keys: t.Sequence[PrimaryKey]) -> t.Sequence[PrimaryKey]:
+        """Return those of the burst's *keys* whose messages were confirmed."""
+        if self is ALL_SENT:
+            return keys
+        if self.unknown or (self.unavailable and not self.failures):
+            return ()
+        return [
+            key
+            for position, key in enumerate(keys)
+            if position not in self.failures and position not in self.untried
+        ]
+
+
+ALL_SENT = Outcome()
+
+
+def send(
+    bus: SignalBus, declaration: Declaration, signals: t.Sequence[Signal]
+) -> Outcome:
+    """Send *signals* and return what became of them.
+
+    :raises NoBrokerError: if nobody sends this model.
+    """
+    call = _hook(bus, declaration)
+    try:
+        answer = call(bus=bus, model=declaration.model, signals=signals)
+    except PartialDeliveryError as error:
+        return _partial(error, len(signals))
+    except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
+        return _failed(error, len(signals))
+    if answer is None:
+        raise _no_broker(bus, declaration)
+    if answer is not True:
+        return _failed(_bad_answer(declaration, answer), len(signals))
+    return ALL_SENT
+
+
+def send_in_order(
+    bus: SignalBus, declaration: Declaration, signals: t.Sequence[Signal]
+) -> Outcome:
+    """Send *signals*, and none behind one that failed.
+
+    A burst method, or a broker, is trusted with the whole burst, since it gets the
+    signals in order. The single form goes on after a failure, so it gets one at a time.
+    """
+    if declaration.send_burst or not declaration.send_one:
+        return send(bus, declaration, signals)
+    for position, signal in enumerate(signals):
+        outcome = send(bus, declaration, [signal])
+        if outcome is not ALL_SENT:
+            return _cut_off(outcome, position, len(signals))
+    return ALL_SENT
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether *error* says that the broker cannot be reached."""
+    if isinstance(error, PartialDeliveryError) and not isinstance(error, UNAVAILABLE):
+        return any(map(is_unavailable, error.failures.values()))
+    return isinstance(error, UNAVAILABLE)
+
+
+@hookimpl(trylast=True)
+def signalbus_send_burst(
+    bus: SignalBus,  # noqa: ARG001 part of the hook
+    model: SignalModel,
+    signals: t.Sequence[Signal],
+) -> bool | None:
+    """Send by the model's own methods, if it has any."""
+    send_one = getattr(model, "send_signalbus_message", None)
+    if send_one is None:
+        return None
+    send_burst = getattr(model, "send_signalbus_messages", None)
+    if send_burst is None:
+        _send_one_by_one(send_one, signals)
+    else:
+        send_burst(signals)
+    return True
+
+
+def _send_one_by_one(
+    send_one: t.Callable[[Signal], object], signals: t.Sequence[Signal]
+) -> None:
+    """Send each signal, whatever happens to the others, while there is a broker."""
+    failures: dict[int, Exception] = {}
+    for position, signal in enumerate(signals):
+        try:
+            send_one(signal)
+        except Exception as error:  # noqa: BLE001 one signal never stops the others
+            failures[position] = error
+            if is_unavailable(error):
+                failures.update(dict.fromkeys(range(position, len(signals)), error))
+                break
+    if failures:
+        raise PartialDeliveryError(failures)
+
+
+def _hook(bus: SignalBus, declaration: Declaration) -> pluggy.HookCaller:
+    """Return the hook; for a model that has methods of its own, without the brokers.
+
+    So a plugin that answers for everything cannot take such a model away, in whichever
+    order the two were registered. Wrappers see every burst.
+    """
+    manager = bus.plugin_manager
+    hook = manager.hook.signalbus_send_burst
+    if declaration.broker is not None:
+        return hook
+    brokers = [
+        implementation.plugin
+        for implementation in hook.get_hookimpls()
+        if not (implementation.wrapper or implementation.hookwrapper)
+        and implementation.function is not signalbus_send_burst
+    ]
+    if not brokers:
+        return hook
+    return manager.subset_hook_caller("signalbus_send_burst", brokers)
+
+
+def _partial(error: PartialDeliveryError, count: int) -> Outcome:
+    """Believe a sender that names its failures, if they can be in the burst."""
+    positions = error.failures.keys()
+    if not positions or not all(position in range(count) for position in positions):
+        return _failed(error, count)
+    failures = {at: _as_error(reason) for at, reason in error.failures.items()}
+    unavailable = next(filter(is_unavailable, failures.values()), None)
+    if unavailable and len(positions) == count:
+        return Outcome(unavailable=unavailable)
+    return Outcome(failures=failures, unavailable=unavailable)
+
+
+def _as_error(reason: object) -> Exception:
+    """Return *reason*, which a sender may have given as a mere text."""
+    return reason if isinstance(reason, Exception) else SignalBusError(str(reason))
+
+
+def _cut_off(outcome: Outcome, position: int, count: int) -> Outcome:
+    """Return the outcome of a burst that ended with its signal at *position*."""
+    error = outcome.unavailable or outcome.failures[0]
+    return Outcome(
+        failures={position: error},
+        untried=range(position + 1, count),
+        unavailable=outcome.unavailable,
+    )
+
+
+def _failed(error: Exception, count: int) -> Outcome:
+    if is_unavailable(error):
+        return Outcome(unavailable=error)
+    if count == 1:
+        return Outcome(failures={0: error})
+    return Outcome(unknown=error)
+
+
+def _no_broker(bus: SignalBus, declaration: Declaration) -> NoBrokerError:
+    installed = ", ".join(plugins.plugin_names(bus.plugin_manager)) or "none"
+    return NoBrokerError(
+        f"The signal model {declaration.model.__name__} asks for the broker"
+        f" {declaration.broker!r}, and no plugin answers to that name (there are:"
+        f" {installed}). Install the broker's plugin, or correct signalbus_broker."
+    )
+
+
+def _bad_answer(declaration: Declaration, answer: object) -> SignalBusError:
+    return SignalBusError(
+        f"A plugin answered {answer!r} to a burst of {declaration.model.__name__}."
+        " It must answer True or None, or raise an error."
+    )
