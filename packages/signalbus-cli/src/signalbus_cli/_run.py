@@ -1,0 +1,62 @@
+"""The loop of all three flush commands."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from signalbus_cli._logs import shown_warnings
+from signalbus_cli._report import tell_error
+from signalbus_cli._report import tell_sent
+from signalbus_cli._stop import Stop
+from signalbus_cli._stop import Stopped
+from signalbus_cli._watch import Watch
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from signalbus import SignalBus
+
+
+def run(
+    app: Flask, flush: t.Callable[[SignalBus], object], repeat: float | None
+) -> bool:
+    """Call *flush* once, or every *repeat* seconds until the process is told to stop.
+
+    Return whether the last run sent all that it tried to send. A run that fails is
+    reported, and the next one comes nevertheless.
+    """
+    clean = True
+    with contextlib.suppress(Stopped), shown_warnings(), Stop() as stop:
+        for _ in stop.starts(repeat):
+            clean = _run_once(app, flush, stop)
+    return clean
+
+
+def _run_once(app: Flask, flush: t.Callable[[SignalBus], object], stop: Stop) -> bool:
+    """Flush in an app context of its own: nothing lingers until the next run."""
+    with app.app_context():
+        bus = app.extensions["signalbus"]
+        watch = Watch(stop)
+        bus.plugin_manager.register(watch)
+        try:
+            error = _flush(bus, flush, watch)
+        finally:
+            bus.plugin_manager.unregister(watch)
+            watch.close()
+        tell_sent(watch.sent)
+        if error:
+            tell_error(error)
+        return error is None
+
+
+def _flush(
+    bus: SignalBus, flush: t.Callable[[SignalBus], object], watch: Watch
+) -> BaseException | None:
+    """Return the error that kept something from being sent, if there is one."""
+    try:
+        flush(bus)
+    except Stopped:
+        return watch.error
+    except Exception as error:  # noqa: BLE001 a sender, or the database, may raise anything
+        return error
+    return None

@@ -1,0 +1,58 @@
+"""The table of `flask signalbus signals`."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import sqlalchemy.orm as sa_orm
+
+if t.TYPE_CHECKING:
+    from signalbus import SignalBus
+    from signalbus.typing import SignalModel
+
+#: The name of a table or class, before the name of a column.
+_OWNER = re.compile(r"\b[^\W\d]\w*\.(?=\w)")
+
+
+def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
+    """Return the row of *model*: its name, sender, burst count, autoflush and order."""
+    autoflush = bus.autoflush and getattr(model, "signalbus_autoflush", True)
+    return (
+        model.__name__,
+        _sender(model),
+        str(getattr(model, "signalbus_burst_count", 1)),
+        "on" if autoflush else "off",
+        ", ".join(map(_expression, getattr(model, "signalbus_order_by", ()))) or "-",
+    )
+
+
+def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Return the lines of a table with these *heads*, each column as wide as it must.
+
+    A table without rows has no lines at all.
+    """
+    if not rows:
+        return []
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in (heads, *rows)
+    ]
+
+
+def _sender(model: SignalModel) -> str:
+    """Name the broker, or the model's own method, that sends its signals."""
+    for method in ("send_signalbus_messages", "send_signalbus_message"):
+        if getattr(model, "send_signalbus_message", None) and hasattr(model, method):
+            return f"its {method}()"
+    return f"broker {model.signalbus_broker!r}"
+
+
+def _expression(expression: t.Any) -> str:
+    """Write a column or an expression without the name of its table."""
+    if isinstance(expression, sa_orm.MappedColumn):
+        expression = expression.column
+    return _OWNER.sub("", str(expression))
