@@ -1,0 +1,83 @@
+"""Carry the bursts of one app to its broker."""
+
+from __future__ import annotations
+
+import math
+import time
+import typing as t
+
+from signalbus.exceptions import BrokerUnavailableError
+from signalbus.exceptions import PartialDeliveryError
+
+from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq._broker import Broker
+from signalbus_rabbitmq._envelope import Envelope
+from signalbus_rabbitmq.exceptions import DeliveryError
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+#: The settings that the broker plugin reads.
+URL = "SIGNALBUS_RABBITMQ_URL"
+TIMEOUT = "SIGNALBUS_RABBITMQ_TIMEOUT"
+
+#: How long a burst may take, if the configuration says nothing, in seconds.
+DEFAULT_TIMEOUT = 30.0
+
+
+class Carrier:
+    """Send signals to the broker of one app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app_id = app.name
+        self._envelopes: dict[type[t.Any], Envelope] = {}
+        self._timeout = _read_timeout(app)
+        url = app.config.get(URL)
+        self._broker = Broker(_parameters.parse(url, URL)) if url else None
+
+    def send(self, model: type[t.Any], signals: t.Sequence[t.Any]) -> None:
+        """Send *signals* and return when RabbitMQ has confirmed every one.
+
+        :raises PartialDeliveryError: if some were not confirmed, or cannot be put into
+            a message.
+        :raises BrokerUnavailableError: if none was, since there is no broker.
+        """
+        deadline = time.monotonic() + self._timeout
+        try:
+            self._reach().publish(self._envelope(model).put_in(signals), deadline)
+        except DeliveryError as error:
+            if isinstance(error, BrokerUnavailableError) and _all_failed(
+                error, signals
+            ):
+                raise
+            # Here, and not in the publisher, positions are known to be the signals'.
+            raise PartialDeliveryError(error.failures, str(error)) from error
+
+    def _reach(self) -> Broker:
+        if self._broker is None:
+            raise BrokerUnavailableError(
+                f"{URL} is not set, and models name RabbitMQ for their broker. Set it"
+                " to the broker's URL; until then their signals stay pending."
+            )
+        return self._broker
+
+    def _envelope(self, model: type[t.Any]) -> Envelope:
+        envelope = self._envelopes.get(model)
+        if envelope is None:
+            envelope = self._envelopes[model] = Envelope(model, self._app_id)
+        return envelope
+
+
+def _all_failed(error: DeliveryError, signals: t.Sequence[t.Any]) -> bool:
+    return len(error.failures) == len(signals)
+
+
+def _read_timeout(app: Flask) -> float:
+    value = app.config.get(TIMEOUT, DEFAULT_TIMEOUT)
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{TIMEOUT} is {value!r}. Set it to a number of seconds.")
+    return seconds

@@ -1,0 +1,167 @@
+"""A connection of pika's that has no loop of its own: its user's thread moves it.
+
+pika's blocking connection waits for the confirm of each message in turn, and its
+asynchronous ones own the thread they run in. This is the asynchronous one, moved
+forward by whoever waits for something, and never past a deadline. What it needs of
+pika's protected interface for adapters is all on this page.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pika.exceptions
+
+from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import exceptions
+
+#: How long a connection may take to say goodbye, in seconds.
+FAREWELL = 1.0
+
+
+class Connection(pika.SelectConnection):  # type: ignore[misc]
+    """A connection to a broker, opened by :meth:`connect`.
+
+    It is used by one thread at a time, and sends heartbeats only while it is moved.
+    """
+
+    def __init__(self, parameters: pika.ConnectionParameters) -> None:
+        self.address = _parameters.address(parameters)
+        self.loss: BaseException | None = None
+        self.blocked_because: str | None = None
+        self.is_up = False
+        super().__init__(
+            parameters,
+            on_open_callback=self._note_open,
+            on_open_error_callback=self._note_loss,
+            on_close_callback=self._note_loss,
+        )
+        self.add_on_connection_blocked_callback(self._note_blocked)
+        self.add_on_connection_unblocked_callback(self._note_unblocked)
+        self.ioloop.activate_poller()
+
+    @classmethod
+    def connect(
+        cls, parameters: pika.ConnectionParameters, deadline: float
+    ) -> Connection:
+        """Return an open connection, or raise ConnectionError or TimeoutError."""
+        connection = cls(parameters)
+        try:
+            connection.wait(lambda: connection.is_up, deadline)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    @property
+    def frame_max(self) -> int:
+        """The largest frame that the broker takes, in bytes."""
+        return t.cast("int", self.params.frame_max)
+
+    @property
+    def unwritten(self) -> int:
+        """How many bytes still wait for the socket to take them."""
+        return 0 if self.loss else t.cast("int", self._get_write_buffer_size())
+
+    def write(self, frames: bytes) -> None:
+        """Give *frames*, whole ones only, to the socket; :meth:`advance` sends them."""
+        if not self.loss:
+            self._output_marshaled_frames([frames])
+
+    def wait(self, condition: t.Callable[[], bool], deadline: float) -> None:
+        """Advance until *condition* holds."""
+        while not condition():
+            self.advance(deadline)
+
+    def advance(self, deadline: float | None = None) -> None:
+        """Wait for something to happen on the connection, and let it happen.
+
+        May return early. Raise ConnectionError if the connection is lost, and
+        TimeoutError if it is past the *deadline*, a time of the monotonic clock.
+        """
+        self.check()
+        timer = deadline and self.ioloop.call_later(
+            self._remaining(deadline), lambda: None
+        )
+        self.ioloop.poll()
+        self.ioloop.process_timeouts()
+        if timer:
+            self.ioloop.remove_timeout(timer)
+        self.check()
+
+    def peek(self) -> bool:
+        """Take in what has arrived, without waiting; return whether it is still up."""
+        if not self.loss:
+            self.ioloop.add_callback_threadsafe(lambda: None)
+            self.ioloop.poll()
+            self.ioloop.process_timeouts()
+        return self.loss is None
+
+    def check(self) -> None:
+        """Raise ConnectionError if the connection is lost."""
+        if self.loss:
+            raise exceptions.ConnectionError(
+                f"RabbitMQ at {self.address}: {self._describe(self.loss)}."
+            ) from self.loss
+
+    def shut(self, limit: float = FAREWELL) -> None:
+        """Close the connection; tell the broker so unless that takes past *limit*."""
+        deadline = time.monotonic() + limit
+        try:
+            if self.is_open:
+                self.close()
+            self.wait(lambda: False, deadline)
+        except exceptions.DeliveryError:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket at once, whatever state it is in."""
+        deadline = time.monotonic() + FAREWELL
+        if not self.loss:
+            # Not ConnectionOpenAborted: while it connects, pika takes that amiss.
+            self._terminate_stream(pika.exceptions.AMQPConnectionError("given up"))
+        while not self.loss and time.monotonic() < deadline:
+            self.peek()
+        self.ioloop.deactivate_poller()
+        self.ioloop.close()
+
+    def _remaining(self, deadline: float) -> float:
+        remaining = deadline - time.monotonic()
+        if remaining > 0:
+            return remaining
+        if not self.is_up:
+            doing = "it took too long to connect"
+        elif self.blocked_because:
+            doing = f"it takes no messages ({self.blocked_because})"
+        else:
+            doing = "it did not answer in time"
+        raise exceptions.TimeoutError(f"RabbitMQ at {self.address}: {doing}.")
+
+    def _describe(self, loss: BaseException) -> str:
+        innermost = _innermost(loss)
+        what = f"{type(innermost).__name__}: {innermost}".rstrip(".")
+        if self.blocked_because:
+            return f"it takes no messages ({self.blocked_because}): {what}"
+        return f"the connection was lost: {what}" if self.is_up else what
+
+    def _note_open(self, _: t.Any) -> None:
+        self.is_up = True
+
+    def _note_loss(self, _: t.Any, loss: BaseException) -> None:
+        self.loss = loss
+
+    def _note_blocked(self, _: t.Any, frame: t.Any) -> None:
+        self.blocked_because = frame.method.reason or "blocked"
+
+    def _note_unblocked(self, _connection: t.Any, _frame: t.Any) -> None:
+        self.blocked_because = None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the error that pika wrapped, possibly in several layers."""
+    inner = getattr(error, "exceptions", None) or error.args[:1]
+    if inner and isinstance(inner[-1], BaseException):
+        return _innermost(inner[-1])
+    wrapped = getattr(error, "exception", None)
+    return _innermost(wrapped) if isinstance(wrapped, BaseException) else error

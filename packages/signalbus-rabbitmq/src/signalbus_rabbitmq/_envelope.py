@@ -1,0 +1,121 @@
+"""Turn the signals of a model into messages, as the model's attributes say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import operator
+import time
+import typing as t
+import urllib.parse
+
+import sqlalchemy.orm as sa_orm
+
+from signalbus_rabbitmq._body import body_writer
+from signalbus_rabbitmq._frames import SHORT_STRING_MAX
+from signalbus_rabbitmq.message import Message
+from signalbus_rabbitmq.message import MessageProperties
+
+
+class Envelope:
+    """What the messages of one model's signals have in common.
+
+    :param app_id: the name of the application that sends them.
+    """
+
+    def __init__(self, model: type[t.Any], app_id: str) -> None:
+        self._exchange: str = model.signalbus_exchange
+        self._routing_key = _as_function(model.signalbus_routing_key)
+        self._headers = _as_function(getattr(model, "signalbus_headers", None))
+        self._message_id = message_id_of(sa_orm.class_mapper(model))
+        self._content_type, self._body = body_writer(model)
+        self._type = model.__name__
+        self._app_id = app_id
+
+    def put_in(self, signals: t.Sequence[t.Any]) -> t.Sequence[Message]:
+        """Return the messages of *signals*, each made when it is first asked for."""
+        return _Messages(signals, functools.partial(self._message, int(time.time())))
+
+    def _message(self, now: int, signal: t.Any) -> Message:
+        properties = MessageProperties(
+            content_type=self._content_type,
+            headers=self._headers(signal),
+            delivery_mode=2,
+            message_id=self._message_id(signal),
+            timestamp=now,
+            type=self._type,
+            app_id=self._app_id,
+        )
+        return Message(
+            self._exchange,
+            self._routing_key(signal),
+            self._body(signal),
+            properties,
+            mandatory=True,
+        )
+
+
+class _Messages(t.Sequence[Message]):
+    """Messages that are made when they are asked for, each once."""
+
+    def __init__(
+        self, signals: t.Sequence[t.Any], make: t.Callable[[t.Any], Message]
+    ) -> None:
+        self._signals = signals
+        self._make = make
+        self._made: dict[int, Message] = {}
+
+    def __len__(self) -> int:
+        return len(self._signals)
+
+    @t.overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @t.overload
+    def __getitem__(self, index: slice) -> t.Sequence[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | t.Sequence[Message]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        message = self._made.get(index)
+        if message is None:
+            message = self._made[index] = self._make(self._signals[index])
+        return message
+
+
+def message_id_of(mapper: sa_orm.Mapper[t.Any]) -> t.Callable[[t.Any], str]:
+    """Return what makes the message id of a signal: its table and its primary key.
+
+    It is the same each time that the row is sent, whoever sends it.
+    """
+    table = getattr(mapper.primary_key[0], "table").fullname  # noqa: B009 mypy
+    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    if len(keys) > 1:
+        values = operator.attrgetter(*keys)
+        return lambda signal: _short(f"{table}:{','.join(map(_text, values(signal)))}")
+    value = operator.attrgetter(keys[0])
+    return lambda signal: _short(f"{table}:{_text(value(signal))}")
+
+
+def _text(value: t.Any) -> str:
+    """Return a key's value as text; different values never look the same."""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
+    return urllib.parse.quote(str(value), safe=" /:@+=")
+
+
+def _short(message_id: str) -> str:
+    """Return *message_id*, or a digest of one that is too long for AMQP."""
+    encoded = message_id.encode()
+    if len(encoded) <= SHORT_STRING_MAX:
+        return message_id
+    return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+
+
+def _as_function(value: t.Any) -> t.Callable[[t.Any], t.Any]:
+    return value if callable(value) else lambda _: value

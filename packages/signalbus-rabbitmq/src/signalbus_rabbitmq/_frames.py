@@ -1,0 +1,199 @@
+"""Write messages as AMQP frames, sparing what the messages of a batch have in common.
+
+pika builds a method frame, a header frame and the body frames of every message from
+objects. Most messages of a batch differ in their body and message id alone, so here
+the rest is encoded once, by pika, and put around them.
+"""
+
+from __future__ import annotations
+
+import operator
+import struct
+import typing as t
+
+import pika
+import pika.frame
+import pika.spec
+
+from signalbus_rabbitmq.message import PERSISTENT
+from signalbus_rabbitmq.message import Message
+from signalbus_rabbitmq.message import MessageProperties
+
+#: The longest exchange name, routing key or message id that AMQP knows, in bytes.
+SHORT_STRING_MAX = 255
+
+# The properties go over the wire in this order, the message id in their midst.
+_BEFORE = (
+    "content_type",
+    "content_encoding",
+    "headers",
+    "delivery_mode",
+    "priority",
+    "correlation_id",
+    "reply_to",
+    "expiration",
+)
+_AFTER = ("timestamp", "type", "user_id", "app_id", "cluster_id")
+
+_hashable_values = operator.attrgetter(
+    *(name for name in _BEFORE + _AFTER if name != "headers")
+)
+
+_HEADER = struct.Struct(">BHIHHQH")
+_BODY = struct.Struct(">BHI")
+_FLAGS = struct.Struct(">H")
+_END = bytes([pika.spec.FRAME_END])
+_HEADER_FIXED = 14
+_FRAME_OVERHEAD = 8
+_NO_HEADERS: dict[str, t.Any] = {}
+
+
+class _Surroundings(t.NamedTuple):
+    """The encoded properties of a message, but for its message id."""
+
+    flags: int
+    before: bytes
+    after: bytes
+
+
+class FrameEncoder:
+    """Encode the messages of one batch for one channel.
+
+    What is spared is known by the identity of headers too, so that an encoder must not
+    outlive the messages it was given.
+
+    :param frame_max: the largest frame that the broker takes, in bytes.
+    """
+
+    def __init__(self, channel_number: int, frame_max: int) -> None:
+        self._channel_number = channel_number
+        self._frame_max = frame_max
+        self._body_max = frame_max - _FRAME_OVERHEAD
+        self._methods: dict[tuple[str, str, bool], bytes] = {}
+        self._surroundings: dict[t.Hashable, _Surroundings] = {}
+
+    def encode(self, message: Message) -> bytes:
+        """Return all frames of *message*.
+
+        A message of wrong types is a :exc:`TypeError`, one that AMQP cannot carry is a
+        :exc:`ValueError`; both say what is wrong.
+        """
+        exchange, routing_key, body, properties, mandatory = message
+        if type(body) is not bytes:
+            raise TypeError(f"The body of a message is bytes, not {body!r:.60}.")
+        method = self._methods.get((exchange, routing_key, mandatory))
+        if method is None:
+            method = self._encode_method(exchange, routing_key, mandatory)
+        header = self._encode_header(len(body), properties)
+        if not body:
+            return method + header
+        if len(body) > self._body_max:
+            return method + header + self._split(body)
+        start = _BODY.pack(pika.spec.FRAME_BODY, self._channel_number, len(body))
+        return b"".join((method, header, start, body, _END))
+
+    def _encode_method(self, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+        _check_short_string("exchange", exchange)
+        _check_short_string("routing key", routing_key)
+        publish = pika.spec.Basic.Publish(
+            exchange=exchange, routing_key=routing_key, mandatory=bool(mandatory)
+        )
+        method: bytes = pika.frame.Method(self._channel_number, publish).marshal()
+        self._methods[exchange, routing_key, mandatory] = method
+        return method
+
+    def _encode_header(
+        self, body_size: int, properties: MessageProperties | None
+    ) -> bytes:
+        if properties is None:
+            properties = PERSISTENT
+        flags, before, after = self._surround(properties)
+        message_id = b""
+        if properties.message_id is not None:
+            message_id = _encode_message_id(properties.message_id)
+            flags |= MessageProperties.FLAG_MESSAGE_ID
+        size = _HEADER_FIXED + len(before) + len(message_id) + len(after)
+        if size > self._body_max:
+            raise ValueError(
+                f"The properties of a message have to fit in {self._frame_max} bytes;"
+                f" these take {size}. Put what is large into the body."
+            )
+        start = _HEADER.pack(
+            pika.spec.FRAME_HEADER,
+            self._channel_number,
+            size,
+            MessageProperties.INDEX,
+            0,
+            body_size,
+            flags,
+        )
+        return b"".join((start, before, message_id, after, _END))
+
+    def _surround(self, properties: MessageProperties) -> _Surroundings:
+        if not isinstance(properties, pika.BasicProperties):
+            raise TypeError(
+                "The properties of a message are MessageProperties, not"
+                f" {properties!r:.60}."
+            )
+        key = _hashable_values(properties), id(properties.headers or _NO_HEADERS)
+        try:
+            surroundings = self._surroundings.get(key)
+        except TypeError as error:
+            raise _unencodable(error) from error
+        if surroundings is None:
+            surroundings = self._surroundings[key] = _encode_surroundings(properties)
+        return surroundings
+
+    def _split(self, body: bytes) -> bytes:
+        """Return *body* in as many frames as it takes."""
+        fragments = (
+            body[start : start + self._body_max]
+            for start in range(0, len(body), self._body_max)
+        )
+        return b"".join(
+            pika.frame.Body(self._channel_number, fragment).marshal()
+            for fragment in fragments
+        )
+
+
+def _encode_surroundings(properties: MessageProperties) -> _Surroundings:
+    flags_before, before = _encode_some(properties, _BEFORE)
+    flags_after, after = _encode_some(properties, _AFTER)
+    return _Surroundings(flags_before | flags_after, before, after)
+
+
+def _encode_some(
+    properties: MessageProperties, names: t.Iterable[str]
+) -> tuple[int, bytes]:
+    some = MessageProperties()
+    for name in names:
+        setattr(some, name, getattr(properties, name))
+    try:
+        flags, *values = some.encode()
+    except Exception as error:
+        raise _unencodable(error) from error
+    return _FLAGS.unpack(flags)[0], b"".join(values)
+
+
+def _unencodable(error: Exception) -> ValueError:
+    return ValueError(
+        f"The properties of a message cannot be sent: {error or type(error).__name__}."
+        " Give them the types that AMQP has."
+    )
+
+
+def _encode_message_id(message_id: t.Any) -> bytes:
+    encoded = _check_short_string("message id", message_id)
+    return bytes([len(encoded)]) + encoded
+
+
+def _check_short_string(name: str, value: t.Any) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError(f"The {name} of a message is a string, not {value!r:.60}.")
+    encoded = value.encode()
+    if len(encoded) > SHORT_STRING_MAX:
+        raise ValueError(
+            f"The {name} of a message has at most {SHORT_STRING_MAX} bytes; this one"
+            f" has {len(encoded)}: {value!r:.60}."
+        )
+    return encoded

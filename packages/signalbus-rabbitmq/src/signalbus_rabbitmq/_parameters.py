@@ -1,0 +1,50 @@
+"""The way to a broker: what the URL says, and limits where it says nothing."""
+
+from __future__ import annotations
+
+import typing as t
+import urllib.parse
+
+import pika
+
+#: The beginnings of an AMQP URL; pika itself takes others, and what has none.
+SCHEMES = frozenset({"amqp", "amqps"})
+
+#: Limits, in seconds, for what the URL's query does not set; pika waits for a blocked
+#: connection for ever, and longer for the others.
+LIMITS = {
+    "socket_timeout": 5.0,
+    "stack_timeout": 10.0,
+    "blocked_connection_timeout": 10.0,
+}
+
+
+def parse(url: t.Any, setting: str) -> pika.URLParameters:
+    """Return the parameters that *url* stands for; errors name *setting*, never *url*.
+
+    An AMQP URL has a user and a password in it, and what the parsers say about a
+    malformed one may quote them.
+    """
+    try:
+        parts = urllib.parse.urlparse(url)
+        parameters = pika.URLParameters(url)
+    except Exception:  # noqa: BLE001 whatever it is, it may quote the password
+        raise ValueError(_malformed(setting)) from None
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise ValueError(_malformed(setting)) from None
+    for name in LIMITS.keys() - urllib.parse.parse_qs(parts.query).keys():
+        setattr(parameters, name, LIMITS[name])
+    return parameters
+
+
+def address(parameters: pika.ConnectionParameters) -> str:
+    """Return the host and port of *parameters*, for errors and logs."""
+    return f"{parameters.host}:{parameters.port}"
+
+
+def _malformed(setting: str) -> str:
+    return (
+        f"{setting} is no AMQP URL. Write it as amqp://USER:PASSWORD@HOST:PORT/VHOST,"
+        " with special characters percent-encoded (the virtual host '/' is %2F), and"
+        " only parameters that pika.URLParameters knows."
+    )

@@ -1,0 +1,64 @@
+"""What RabbitMQ, or the way to it, can do to a message, one class a case."""
+
+from __future__ import annotations
+
+import typing as t
+
+from signalbus.exceptions import BrokerUnavailableError
+from signalbus.exceptions import SignalBusError
+
+
+class DeliveryError(SignalBusError):
+    """Some messages were not confirmed by RabbitMQ. Send them again.
+
+    Every message that *failures* does not name was confirmed: RabbitMQ has it.
+
+    :param failures: the position in the batch (from 0) of every message that was not
+        confirmed, and the exception that tells why.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        failures: t.Mapping[int, Exception] | None = None,
+    ) -> None:
+        self.failures = dict(failures or {})
+        super().__init__(message)
+
+
+class ConnectionError(DeliveryError, BrokerUnavailableError):  # noqa: A001 the design's
+    """RabbitMQ cannot be reached, or the connection was lost. Try again later.
+
+    Messages that *failures* names with this error may or may not have arrived.
+    """
+
+
+class TimeoutError(DeliveryError, BrokerUnavailableError):  # noqa: A001 the design's
+    """RabbitMQ did not answer in time. Try again later.
+
+    Messages that *failures* names with this error may or may not have arrived.
+    """
+
+
+class ReturnedError(SignalBusError):
+    """The message was returned: no queue takes it. Bind a queue to its exchange."""
+
+
+class NackedError(SignalBusError):
+    """RabbitMQ could not take the message. Look into the broker's log."""
+
+
+class RefusedError(SignalBusError):
+    """RabbitMQ refused the message, and closed the channel because of it."""
+
+
+class TerminatedConsumption(SignalBusError):  # noqa: N818 the design's
+    """The consumer cannot go on. What it had not processed is back in the queue.
+
+    Raised by :meth:`Consumer.start` when the connection was lost, when the queue was
+    deleted, and when a message could not be processed; the cause is attached.
+    """
+
+
+#: The spelling of the old library.
+TerminatedConsumtion = TerminatedConsumption

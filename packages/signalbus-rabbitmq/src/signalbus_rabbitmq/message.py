@@ -1,0 +1,34 @@
+"""A message, as the publisher takes it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pika
+
+#: The AMQP properties of a message; pika's own class, since consumers get it from pika.
+MessageProperties: t.TypeAlias = pika.BasicProperties
+
+#: What a message without properties gets: it survives a restart of the broker.
+PERSISTENT = MessageProperties(delivery_mode=2)
+
+
+class Message(t.NamedTuple):
+    """One message to publish.
+
+    :param exchange: the name of the exchange; ``""`` is the default exchange, which
+        takes the routing key for the name of a queue.
+    :param routing_key: the routing key, at most 255 bytes.
+    :param body: the content.
+    :param properties: the AMQP properties. Given, they are sent as they are: set
+        ``delivery_mode=2`` for a message that survives a restart of the broker.
+        Without, the message is persistent and has no other property.
+    :param mandatory: whether it is a failure that no queue takes the message. If false,
+        such a message is confirmed, and gone.
+    """
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: MessageProperties | None = None
+    mandatory: bool = False

@@ -1,0 +1,61 @@
+"""The hooks that this distribution implements: the broker named ``rabbitmq``."""
+
+from __future__ import annotations
+
+import typing as t
+
+import flask
+from signalbus import hookimpl
+
+from signalbus_rabbitmq._carrier import Carrier
+from signalbus_rabbitmq._declared import BROKER
+from signalbus_rabbitmq._declared import check_declaration
+from signalbus_rabbitmq._declared import is_ours
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from flask.cli import AppGroup
+    from signalbus.typing import Signal
+    from signalbus.typing import SignalModel
+
+#: How many signals are sent and deleted in one transaction, if their model says
+#: nothing: fewer cost speed, more gain little and make a longer transaction.
+BURST_COUNT = 1000
+
+_EXTENSION = "signalbus_rabbitmq"
+
+
+@hookimpl
+def signalbus_init_app(app: Flask) -> None:
+    """Read the configuration of *app*; a malformed one is a ``ValueError``."""
+    app.extensions[_EXTENSION] = Carrier(app)
+
+
+@hookimpl
+def signalbus_models_configured(models: list[type[t.Any]]) -> None:
+    """Refuse misdeclared models, and give the others a good burst count."""
+    for model in models:
+        if is_ours(model):
+            check_declaration(model)
+            if getattr(model, "signalbus_burst_count", None) is None:
+                model.signalbus_burst_count = BURST_COUNT
+
+
+@hookimpl
+def signalbus_send_burst(
+    model: SignalModel, signals: t.Sequence[Signal]
+) -> bool | None:
+    """Send *signals* if their model names RabbitMQ."""
+    if getattr(model, "signalbus_broker", None) != BROKER:
+        return None
+    carrier: Carrier = flask.current_app.extensions[_EXTENSION]
+    carrier.send(model, signals)
+    return True
+
+
+@hookimpl(optionalhook=True)
+def signalbus_register_commands(group: AppGroup) -> None:
+    """Add ``flask signalbus rabbitmq``."""
+    from signalbus_rabbitmq._commands import rabbitmq
+
+    group.add_command(rabbitmq)
