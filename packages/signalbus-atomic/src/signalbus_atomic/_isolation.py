@@ -1,0 +1,81 @@
+"""Make REPEATABLE READ the default of the engines whose database has it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+if t.TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+Options: t.TypeAlias = "dict[str, t.Any]"
+
+MYSQL = frozenset({"mysql", "mariadb"})
+
+#: The databases that have REPEATABLE READ, and by default less than that or it.
+REPEATABLE_READ = MYSQL | {"postgresql", "mssql"}
+
+
+def with_default_isolation(
+    config: t.Mapping[str, t.Any], engine_options: Options
+) -> Options:
+    """Return Flask-SQLAlchemy's settings for engines, with the default added.
+
+    What the user chose in *engine_options* (the extension's argument),
+    ``SQLALCHEMY_ENGINE_OPTIONS`` or ``SQLALCHEMY_BINDS`` stays. The three are joined
+    here as Flask-SQLAlchemy joins them.
+    """
+    basic: Options = config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    binds: dict[str | None, t.Any] = config.get("SQLALCHEMY_BINDS") or {}
+    joined = {**_as_options(binds.get(None, {})), **engine_options, **basic}
+    if config.get("SQLALCHEMY_DATABASE_URI") is not None:
+        joined["url"] = config["SQLALCHEMY_DATABASE_URI"]
+    return {
+        "SQLALCHEMY_ENGINE_OPTIONS": {**basic, **_defaults(joined)},
+        "SQLALCHEMY_BINDS": {
+            key: {**own, **_defaults({**engine_options, **own})}
+            for key, own in ((key, _as_options(bind)) for key, bind in binds.items())
+        },
+    }
+
+
+def _as_options(bind: str | sa.URL | Options) -> Options:
+    """Return the options of a bind, of which the URL may stand alone."""
+    return {"url": bind} if isinstance(bind, (str, sa.URL)) else bind
+
+
+def _defaults(options: Options) -> Options:
+    """Return what to add to the *options* of an engine."""
+    if "url" not in options or _chooses_isolation(options):
+        return {}
+    backend = sa.make_url(options["url"]).get_backend_name()
+    if backend not in REPEATABLE_READ:
+        return {}
+    defaults: Options = {"isolation_level": "REPEATABLE READ"}
+    if backend in MYSQL and "pool" not in options:
+        events = options.get("pool_events", ())
+        defaults["pool_events"] = [*events, (_refuse_lost_updates, "connect")]
+    return defaults
+
+
+def _chooses_isolation(options: Options) -> bool:
+    """Tell whether *options* name an isolation level, be it to the driver."""
+    to_driver = f"{sa.make_url(options['url']).query} {options.get('connect_args')}"
+    return (
+        "isolation_level" in options
+        or "isolation_level" in options.get("execution_options", {})
+        or "isolation" in to_driver.lower()
+    )
+
+
+def _refuse_lost_updates(connection: DBAPIConnection, _record: object) -> None:
+    """Make REPEATABLE READ of MariaDB refuse to overwrite what it has not seen.
+
+    Servers from 11.6.2 on do so by default. MySQL and older MariaDBs cannot at all.
+    """
+    cursor = connection.cursor()
+    cursor.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
+    if cursor.fetchone():
+        cursor.execute("SET SESSION innodb_snapshot_isolation = ON")
+    cursor.close()

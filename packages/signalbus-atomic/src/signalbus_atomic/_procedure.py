@@ -1,0 +1,69 @@
+"""Run a procedure in an atomic block, and again when it loses a race."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import typing as t
+
+from signalbus.retry import backoff
+
+from signalbus_atomic import _guard
+from signalbus_atomic import _notes
+from signalbus_atomic._attempt import Attempt
+
+if t.TYPE_CHECKING:
+    import sqlalchemy.orm as sa_orm
+
+R = t.TypeVar("R")
+
+#: The first and the longest wait between two tries, in seconds.
+FIRST_WAIT = 0.01
+LONGEST_WAIT = 0.5
+
+
+def run_atomic(session: sa_orm.Session, procedure: t.Callable[[], R], tries: int) -> R:
+    """Run *procedure* in the atomic block that *session* is in, or in a new one."""
+    outer = _notes.get_attempt(session)
+    if outer:
+        return outer.run_inner(procedure)
+    _guard.watch(session)
+    for wait in backoff(tries, FIRST_WAIT, LONGEST_WAIT):
+        attempt = Attempt(session)
+        try:
+            return attempt.run(procedure)
+        except Exception as error:
+            if not attempt.can_be_repeated(error):
+                raise
+        time.sleep(wait)
+    return Attempt(session).run(procedure)
+
+
+def check_procedure(function: object) -> None:
+    """Refuse what does not do its work when it is called."""
+    name = getattr(function, "__qualname__", repr(function))
+    if not callable(function):
+        raise TypeError(
+            f"{name} is not a function. Under @staticmethod, @classmethod or @property"
+            " is the place of @db.atomic, not above."
+        )
+    for kind, is_kind in LAZY_KINDS.items():
+        if is_kind(function) or is_kind(type(function).__call__):
+            raise TypeError(
+                f"{name} is {kind}: its code does not run when it is called, but when"
+                " the transaction is over. Make it an ordinary function."
+            )
+
+
+def check_tries(tries: int) -> int:
+    """Return *tries* if it is a number of tries."""
+    if not isinstance(tries, int) or tries < 1:
+        raise ValueError(f"The number of tries is {tries!r}. Give a positive integer.")
+    return tries
+
+
+LAZY_KINDS: t.Final[dict[str, t.Callable[[t.Any], bool]]] = {
+    "a generator function": inspect.isgeneratorfunction,
+    "a coroutine function": inspect.iscoroutinefunction,
+    "an asynchronous generator function": inspect.isasyncgenfunction,
+}
