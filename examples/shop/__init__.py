@@ -1,0 +1,25 @@
+"""A shop that announces its orders. Try it: `flask --app examples.shop run`."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+
+from examples.shop.models import db
+from examples.shop.views import shop
+
+
+def create_app() -> Flask:
+    """Make the app; variables such as `FLASK_SIGNALBUS_AUTOFLUSH` configure it."""
+    app = Flask(__name__)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL", "sqlite:///shop.sqlite"),
+        SIGNALBUS_RABBITMQ_URL=os.environ.get("SIGNALBUS_RABBITMQ_URL"),
+        FILE_BROKER_PATH="messages.jsonl",
+        SHOP_QUEUE="shop",
+    )
+    app.config.from_prefixed_env()
+    db.init_app(app)
+    app.register_blueprint(shop)
+    return app

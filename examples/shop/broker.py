@@ -1,0 +1,47 @@
+"""A whole broker: it appends messages to a file, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import sqlalchemy as sa
+from flask import current_app
+from signalbus import hookimpl
+
+
+class FileBroker:
+    """Sends the models that say `signalbus_broker = "file"`.
+
+    A burst is one write, which is on the disk when the broker confirms it.
+    """
+
+    @hookimpl
+    def signalbus_send_burst(
+        self, model: type[t.Any], signals: t.Sequence[t.Any]
+    ) -> bool | None:
+        """Append a line for each of *signals*."""
+        if getattr(model, "signalbus_broker", None) != "file":
+            return None
+        lines = "".join(_line(model, signal) for signal in signals)
+        _append(current_app.config["FILE_BROKER_PATH"], lines.encode())
+        return True
+
+
+def _line(model: type[t.Any], signal: t.Any) -> str:
+    columns = sa.inspect(model).columns.keys()
+    message = {"signal": model.__name__} | {
+        name: getattr(signal, name) for name in columns
+    }
+    return json.dumps(message, default=str) + "\n"
+
+
+def _append(path: str, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        if os.write(file, data) < len(data):
+            raise OSError(f"The disk is full: a burst was not written to {path}.")
+        os.fsync(file)
+    finally:
+        os.close(file)

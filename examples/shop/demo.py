@@ -1,0 +1,156 @@
+"""Watch signalbus lose nothing: `python -m examples.shop.demo`.
+
+Customers place orders from several threads; some of these transactions roll back. The
+flusher that sends the signals is killed in the middle of a burst. Two others finish the
+job. Then the books are checked: the orders in the database against the messages that
+arrived.
+
+It runs on SQLite, or on the database of `DATABASE_URL`, whose other tables it leaves
+alone. The messages go to a file, or to the RabbitMQ of `SIGNALBUS_RABBITMQ_URL`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+
+from examples.shop import create_app
+from examples.shop.books import Books
+from examples.shop.inbox import open_inbox
+from examples.shop.models import Order
+from examples.shop.models import db
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+    from examples.shop.books import Message
+
+THREADS = 4
+
+
+@click.command()
+@click.option(
+    "--orders",
+    type=click.IntRange(min=100),
+    default=300,
+    show_default=True,
+    help="How many orders the customers place.",
+)
+def main(orders: int) -> None:
+    """Run the shop for a day; exit with 1 if the books do not balance."""
+    started = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_inbox(Path(folder)) as read_messages,
+        open_shop(Path(folder)) as app,
+    ):
+        say(f"{THREADS} threads place {orders} orders, while a flusher sends signals.")
+        with flusher("examples.shop.power_cut", "--repeat", "0.1") as killed:
+            rolled_back = place_orders(app, orders)
+            wait_for(killed, -signal.SIGKILL)
+        say("The flusher was killed when it had sent a burst and not yet committed it.")
+        say(f"{count_pending(app):,} signals are pending. Two flushers finish the job:")
+        with flusher("examples.shop") as one, flusher("examples.shop") as other:
+            wait_for(one, 0)
+            wait_for(other, 0)
+        books = Books(rolled_back, read_orders(app), read_messages())
+    took = f"{'time':<22}{time.monotonic() - started:>7.1f} s"
+    say("\n".join(["", *books.lines(), took]))
+    sys.exit(0 if books.balance else 1)
+
+
+@contextlib.contextmanager
+def open_shop(folder: Path) -> t.Iterator[Flask]:
+    """Make the app, and its tables for as long as the shop is open."""
+    os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'shop.sqlite'}")
+    os.environ["FLASK_SIGNALBUS_AUTOFLUSH"] = "false"  # leave all to the commands
+    app = create_app()
+    with app.app_context():
+        refuse_tables_of_others()
+        db.create_all()
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            db.drop_all()
+            db.engine.dispose()
+
+
+def refuse_tables_of_others() -> None:
+    """Do nothing in a database that has such tables already: they would be dropped."""
+    names = set(sa.inspect(db.engine).get_table_names()) & set(db.metadata.tables)
+    if names:
+        sys.exit(
+            f"The database of DATABASE_URL has {', '.join(sorted(names))} already."
+            " Drop them if they are from an earlier demo, or choose another database."
+        )
+
+
+@contextlib.contextmanager
+def flusher(app: str, *options: str) -> t.Iterator[subprocess.Popen[bytes]]:
+    """Run `flask signalbus flushmany` for *app*, in a process of its own."""
+    command = [sys.executable, "-m", "flask", "--app", app, "signalbus", "flushmany"]
+    with subprocess.Popen([*command, *options]) as process:  # noqa: S603 our own
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[bytes], status: int) -> None:
+    """Wait until *process* ends, which must be with this exit *status*."""
+    if process.wait(timeout=60) != status:
+        sys.exit(f"A flusher ended with {process.returncode} instead of {status}.")
+
+
+def place_orders(app: Flask, orders: int) -> int:
+    """Let customers order in several threads; return how many orders rolled back."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        statuses = threads.map(lambda number: buy(app, number), range(orders))
+    return list(statuses).count(402)
+
+
+def buy(app: Flask, number: int) -> int:
+    """Order something, and pay every other order; return the status of the order."""
+    client = app.test_client()
+    card = "refused" if number % 10 == 0 else "good"
+    wish = {"customer": f"customer {number}", "cents": 100 + number, "card": card}
+    answer = client.post("/orders", json=wish)
+    if number % 2:
+        client.post(f"/orders/{answer.get_json()['id']}/payment")
+    return answer.status_code
+
+
+def count_pending(app: Flask) -> int:
+    """Return how many signals were recorded and not yet sent."""
+    with app.app_context():
+        return sum(db.signalbus.count_pending().values())
+
+
+def read_orders(app: Flask) -> list[Message]:
+    """Return the messages that there must be, by what the customers' orders say."""
+    with app.app_context():
+        orders = db.session.scalars(sa.select(Order)).all()
+        placed = [("OrderPlaced", order.id, order.customer) for order in orders]
+        paid = [("OrderPaid", o.id, o.customer) for o in orders if o.is_paid]
+        return placed + paid
+
+
+def say(text: str) -> None:
+    """Print *text* at once, so that it stands before what the flushers print."""
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the shop keeps, and what it tells the world: models, and signal models."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from datetime import timezone
+
+import sqlalchemy as sa
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SignalBusMixin
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+from examples.shop.broker import FileBroker
+
+
+class Database(SignalBusMixin, SQLAlchemy):
+    """A database that sends signals: `db.signalbus` is its bus."""
+
+
+db = Database()
+db.signalbus.plugin_manager.register(FileBroker())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+class Announcement:
+    """What all signals of the shop have in common: who sends them, how many at once.
+
+    It is the file broker; or, if there is one, RabbitMQ, to a queue of ours.
+    """
+
+    signalbus_broker = "rabbitmq" if "SIGNALBUS_RABBITMQ_URL" in os.environ else "file"
+    signalbus_burst_count = 25
+    signalbus_exchange = ""
+
+    @staticmethod
+    def signalbus_routing_key(_: object) -> str:
+        """Return the name of the queue, to which the exchange "" sends."""
+        return str(current_app.config["SHOP_QUEUE"])
+
+
+class Order(db.Model):
+    """An order of the shop."""
+
+    __tablename__ = "shop_order"  # "order" is a word of SQL
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer: Mapped[str] = mapped_column(sa.String(100))
+    cents: Mapped[int]
+    is_paid: Mapped[bool] = mapped_column(default=False)
+
+
+class OrderPlaced(Announcement, db.Model):
+    """The signal that there is a new order."""
+
+    __tablename__ = "shop_order_placed"
+
+    order_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer: Mapped[str] = mapped_column(sa.String(100))
+    cents: Mapped[int]
+    placed_at: Mapped[datetime] = mapped_column(default=_now)
+
+    signalbus_order_by = (placed_at, order_id)  # for `flask signalbus flushordered`
+
+
+class OrderPaid(Announcement, db.Model):
+    """The signal that an order was paid."""
+
+    __tablename__ = "shop_order_paid"
+
+    order_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer: Mapped[str] = mapped_column(sa.String(100))
+    paid_at: Mapped[datetime] = mapped_column(default=_now)
