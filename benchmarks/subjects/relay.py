@@ -1,0 +1,107 @@
+"""Move signals from the database to RabbitMQ: persistent messages, all confirmed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import typing as t
+
+from benchmarks.clock import timed
+from benchmarks.subjects.program import open_program
+
+if t.TYPE_CHECKING:
+    from benchmarks.job import Job
+    from benchmarks.subjects.program import Program
+    from benchmarks.subjects.program import Work
+
+#: Where a library's publisher is.
+PUBLISHERS = {
+    "signalbus": "signalbus_rabbitmq",
+    "flask_signalbus": "flask_signalbus.rabbitmq",
+}
+
+
+@contextlib.contextmanager
+def by_plugin(job: Job) -> t.Iterator[Work]:
+    """Flush a model that names its broker; its text is the message."""
+    with open_program(job) as program:
+        define_broker_model(program, job, signalbus_body=staticmethod(text_of))
+        program.bus.flushmany()
+        yield lambda: timed(program.bus.flushmany, job.size)
+
+
+@contextlib.contextmanager
+def as_json(job: Job) -> t.Iterator[Work]:
+    """Flush a model that names its broker, and leaves the message to the plugin."""
+    with open_program(job) as program:
+        define_broker_model(program, job)
+        program.bus.flushmany()
+        yield lambda: timed(program.bus.flushmany, job.size)
+
+
+@contextlib.contextmanager
+def by_publisher(job: Job) -> t.Iterator[Work]:
+    """Flush a model that publishes its own bursts; the text is the message."""
+    with open_program(job) as program:
+        publish = _publisher(program, job)
+
+        def send(signals: t.Iterable[t.Any]) -> None:
+            publish([text_of(signal) for signal in signals])
+
+        program.model(
+            "signals",
+            signalbus_burst_count=job.burst,
+            signalbus_autoflush=False,
+            send_signalbus_message=lambda self: send([self]),
+            send_signalbus_messages=classmethod(lambda _, signals: send(signals)),
+        )
+        program.bus.flushmany()
+        program.db.session.remove()
+        yield lambda: timed(program.bus.flushmany, job.size)
+
+
+@contextlib.contextmanager
+def publish_only(job: Job) -> t.Iterator[Work]:
+    """Publish messages that are not in any database, burst by burst."""
+    with open_program(job) as program:
+        publish = _publisher(program, job)
+        burst = [b"x" * job.payload] * job.burst
+
+        def publish_all(size: int) -> None:
+            for start in range(0, size, job.burst):
+                publish(burst[: size - start])
+
+        publish_all(job.burst)
+        yield lambda: timed(lambda: publish_all(job.size), job.size)
+
+
+def define_broker_model(program: Program, job: Job, **attributes: t.Any) -> None:
+    """Define a signal model that the plugin for RabbitMQ sends."""
+    program.model(
+        "signals",
+        signalbus_burst_count=job.burst,
+        signalbus_autoflush=False,
+        signalbus_broker="rabbitmq",
+        signalbus_exchange="",
+        signalbus_routing_key=job.queue,
+        **attributes,
+    )
+
+
+def _publisher(program: Program, job: Job) -> t.Callable[[t.Iterable[bytes]], None]:
+    """Return what publishes bodies to the job's queue, by the library's publisher."""
+    rabbitmq = importlib.import_module(PUBLISHERS[job.library])
+    publisher = rabbitmq.Publisher(program.app)
+    persistent = rabbitmq.MessageProperties(delivery_mode=2)
+
+    def publish(bodies: t.Iterable[bytes]) -> None:
+        publisher.publish_messages(
+            [rabbitmq.Message("", job.queue, body, persistent) for body in bodies]
+        )
+
+    return publish
+
+
+def text_of(signal: t.Any) -> bytes:
+    """Return the message of a signal."""
+    return t.cast("str", signal.payload).encode()
