@@ -1,0 +1,188 @@
+"""The group itself: found by Flask, light, and open to other distributions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import typing as t
+
+import pytest
+from flask import Flask as App
+from flask.cli import ScriptInfo
+from signalbus import hookimpl
+from signalbus import hookspecs as core_hookspecs
+from signalbus.plugins import make_plugin_manager
+from signalbus_cli import plugin
+from signalbus_cli import signalbus
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Outcome
+
+Terminal: t.TypeAlias = "t.Callable[..., Outcome]"
+
+PLUGIN = """
+from signalbus import hookimpl
+
+@hookimpl(optionalhook=True)
+def signalbus_register_commands(group):
+    @group.command()
+    def greet():
+        "Say hello."
+        print("hello")
+
+    @group.command("flush")
+    def replace():
+        "Replace what is not yours."
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> t.Callable[[str, str], None]:
+    """Install a plugin with ``install(name, source)`` where `terminal` works."""
+
+    def install(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+        metadata = tmp_path / f"{name}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[signalbus]\n{name} = {name}\n")
+
+    return install
+
+
+def test_commands_are_listed_without_an_app(terminal: Terminal) -> None:
+    """`flask signalbus --help` needs no app that works."""
+    outcome = terminal("signalbus", "--help")
+
+    assert 0 == outcome.status
+    for command in ("flush", "flushmany", "flushordered", "pending", "signals"):
+        assert f"\n  {command} " in outcome.out
+
+
+def test_plugins_add_commands(
+    terminal: Terminal, install: t.Callable[[str, str], None]
+) -> None:
+    """Commands of installed plugins are listed, even when the app cannot be loaded."""
+    install("greeter", PLUGIN)
+
+    outcome = terminal("--app", "nowhere", "signalbus", "--help")
+
+    assert "greet " in outcome.out
+    assert "Say hello." in outcome.out
+
+
+def test_plugins_do_not_replace_our_commands(
+    terminal: Terminal, install: t.Callable[[str, str], None]
+) -> None:
+    """The names of our own commands are taken."""
+    install("greeter", PLUGIN)
+
+    assert "Replace" not in terminal("signalbus", "--help").out
+
+
+def test_commands_of_plugins_run_in_an_app_context(
+    terminal: Terminal, install: t.Callable[[str, str], None], tmp_path: Path
+) -> None:
+    """What `group.command` makes has an app."""
+    install("greeter", PLUGIN.replace('"hello"', "__import__('flask').current_app"))
+    (tmp_path / "shop.py").write_text("import flask\napp = flask.Flask('shop')\n")
+
+    assert "<Flask 'shop'>\n" == terminal("--app", "shop", "signalbus", "greet").out
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import nonexistent", "No module named 'nonexistent'"),
+        (PLUGIN.replace("@group", "1 / 0\n    @group", 1), "division by zero"),
+        (PLUGIN.replace("_commands", "_comands"), "signalbus_register_comands"),
+    ],
+    ids=["import", "hook", "unknown hook"],
+)
+def test_broken_plugins_are_told_in_a_line(
+    terminal: Terminal,
+    install: t.Callable[[str, str], None],
+    source: str,
+    says: str,
+) -> None:
+    """A plugin that fails is named on stderr; our commands are there."""
+    install("broken", source.replace("optionalhook=True", ""))
+
+    outcome = terminal("signalbus", "--help")
+
+    assert 0 == outcome.status
+    assert "flushmany" in outcome.out
+    assert 1 == outcome.err.count("\n")
+    assert outcome.err.startswith("Warning: ")
+    assert "broken" in outcome.err
+    assert says in outcome.err
+
+
+def test_one_plugin_that_fails_does_not_stop_the_others(
+    terminal: Terminal, install: t.Callable[[str, str], None]
+) -> None:
+    """Each plugin's failure in the hook is its own."""
+    install("zealous", PLUGIN.replace("@group", "1 / 0\n    @group", 1))
+    install("greeter", PLUGIN)
+    install("anxious", PLUGIN.replace("@group", "1 / 0\n    @group", 1))
+
+    outcome = terminal("signalbus", "--help")
+
+    assert "greet " in outcome.out
+    assert 2 == outcome.err.count("division by zero")
+
+
+def test_broken_plugins_do_not_touch_other_commands(
+    terminal: Terminal, install: t.Callable[[str, str], None]
+) -> None:
+    """`flask --help` does not ask the plugins at all."""
+    install("broken", "import nonexistent")
+
+    assert "nonexistent" not in terminal("--help").err
+
+
+def test_unknown_commands_are_an_error(terminal: Terminal) -> None:
+    """Whoever mistypes a command is told so."""
+    assert "No such command 'flsh'" in terminal("signalbus", "flsh").err
+
+
+def test_apps_without_a_bus_are_told_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The remedy is in the message."""
+    info = ScriptInfo(create_app=lambda: App("shop"))
+    for command in ("flush", "flushmany", "flushordered", "signals", "pending"):
+        with pytest.raises(SystemExit, match="1"):
+            signalbus.main([command], obj=info)
+
+        error = capsys.readouterr().err
+        assert error.startswith("Error: The app 'shop' has no signal bus.")
+        assert "SignalBus(db)" in error
+
+
+def test_importing_the_commands_is_cheap() -> None:
+    """Flask imports them always; the core, SQLAlchemy and pluggy come when needed."""
+    heavy = "{'signalbus', 'sqlalchemy', 'flask_sqlalchemy', 'pluggy'}"
+    program = f"import sys, signalbus_cli; print({heavy} & set(sys.modules))"
+
+    done = subprocess.run(  # noqa: S603 our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert "set()\n" == done.stdout
+
+
+def test_hook_signalbus_register_commands() -> None:
+    """Every bus knows the hook, so that plugins may implement it without a word."""
+
+    class Plugin:
+        @hookimpl
+        def signalbus_register_commands(self, group: object) -> None:
+            pass
+
+    manager = make_plugin_manager({"cli": plugin, "other": Plugin()})
+
+    assert manager.hook.signalbus_register_commands.spec is not None
+    assert not hasattr(core_hookspecs, "signalbus_register_commands")

@@ -1,0 +1,194 @@
+"""SIGTERM and SIGINT end a run after its burst; until then `--repeat` goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+
+import pytest
+from signalbus_cli._stop import Stop
+from signalbus_cli._stop import Stopped
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Office
+    from conftest import Outcome
+
+Flask: t.TypeAlias = "t.Callable[..., Outcome]"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", ["flush", "flushmany", "flushordered"])
+def test_a_signal_ends_the_run_after_the_burst_at_hand(
+    office: Office, flask: Flask, command: str, signum: signal.Signals
+) -> None:
+    """The burst is finished and committed, the next one does not begin: status 0."""
+    office.record(office.Parcel, "a", "b", "c", "d")
+    office.on_sending = lambda text: text == "a" and signal.raise_signal(signum)
+
+    outcome = flask(command)
+
+    assert (0, "2 signals sent\n") == (outcome.status, outcome.out)
+    assert ["a", "b"] == office.sent
+    assert 2 == office.pending()
+
+
+def test_a_run_that_failed_before_it_was_stopped_has_failed(
+    office: Office, flask: Flask
+) -> None:
+    """The status is 1 if something could not be sent, though it was stopped."""
+
+    def fail(text: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise ValueError(text)
+
+    office.record(office.Letter, "a", "b")
+    office.on_sending = fail
+
+    outcome = flask("flushmany")
+
+    assert 1 == outcome.status
+    assert "ValueError: a" in outcome.err
+
+
+def test_a_second_interrupt_aborts(office: Office, flask: Flask) -> None:
+    """Ctrl-C twice does not wait for the burst, which rolls back."""
+
+    def interrupt_twice(text: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    office.record(office.Letter, "a")
+    office.on_sending = interrupt_twice
+
+    outcome = flask("flushmany")
+
+    assert 1 == outcome.status
+    assert "Aborted!" in outcome.err
+    assert 1 == office.pending()
+
+
+def test_repeat_goes_on_after_an_error_until_told_to_stop(
+    office: Office, flask: Flask
+) -> None:
+    """A failing run is reported, the next one comes; the status is the last one's."""
+    tries = []
+
+    def fail_twice(text: str) -> None:
+        tries.append(text)
+        if len(tries) < 3:
+            raise ValueError(f"try {len(tries)}")
+        signal.raise_signal(signal.SIGTERM)
+
+    office.record(office.Letter, "a")
+    office.on_sending = fail_twice
+
+    outcome = flask("flushmany", "--repeat=0.01")
+
+    assert (0, "1 signal sent\n") == (outcome.status, outcome.out)
+    assert "ValueError: try 1" in outcome.err
+    assert "ValueError: try 2" in outcome.err
+
+
+def test_a_signal_ends_the_wait_for_the_next_run(office: Office, flask: Flask) -> None:
+    """Between two runs the end comes at once."""
+    to_main = [threading.main_thread().ident, signal.SIGTERM]
+    stop_soon = threading.Timer(0.1, signal.pthread_kill, to_main)
+    office.on_sending = lambda text: stop_soon.start()
+    office.record(office.Letter, "a")
+
+    assert 0 == flask("flushmany", "--repeat=3600").status
+
+
+def test_a_relay_ends_cleanly(post_office: Path) -> None:
+    """A process of its own, told to stop while it waits, exits with 0."""
+    command = [sys.executable, "-m", "flask", "--app", "post", "signalbus", "flushmany"]
+
+    with subprocess.Popen(  # noqa: S603 our own command
+        [*command, "--repeat=3600"], cwd=post_office, stdout=subprocess.PIPE, text=True
+    ) as relay:
+        assert relay.stdout is not None
+        assert "1 signal sent\n" == relay.stdout.readline()
+        relay.terminate()
+
+    assert 0 == relay.returncode
+
+
+def test_repetitions_are_measured_from_start_to_start() -> None:
+    """The time that a run took is taken off the wait for the next one."""
+    stop = ImpatientStop()
+    begun = time.monotonic()
+
+    for _ in stop.starts(100):
+        if len(stop.waits) == 2:
+            break
+        time.sleep(0.01)
+    took = time.monotonic() - begun
+
+    assert 2 == len(stop.waits)
+    assert all(100 - took <= wait <= 99.99 for wait in stop.waits)
+
+
+def test_a_late_run_is_followed_by_the_next_at_once() -> None:
+    """A wait that is over before it begins is none."""
+    for number, _ in enumerate(Stop().starts(0.001)):
+        time.sleep(0.002)
+        if number == 2:
+            break
+
+    assert 2 == number
+
+
+def test_without_repeat_there_is_one_run() -> None:
+    """No repetition, no wait."""
+    assert [None] == list(ImpatientStop().starts(None))
+
+
+def test_other_threads_set_no_handlers() -> None:
+    """Where Python allows no handlers, a run goes without."""
+    outcome: list[object] = []
+
+    def enter() -> None:
+        with Stop() as stop:
+            outcome.append(stop)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+
+    assert 1 == len(outcome)
+
+
+def test_a_wish_that_came_before_the_wait_is_heeded() -> None:
+    """No signal is forgotten between two runs."""
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGTERM)
+
+        with pytest.raises(Stopped):
+            stop.sleep(3600)
+
+
+class ImpatientStop(Stop):
+    """Notes how long it was told to wait, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Note the wait."""
+        self.waits.append(seconds)
+
+
+def test_handlers_are_put_back(office: Office, flask: Flask) -> None:
+    """After a command the process heeds signals as before."""
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    flask("flushmany")
+
+    assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))

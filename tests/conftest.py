@@ -1,0 +1,249 @@
+"""Databases, apps and buses that all tests may use.
+
+A test that takes ``engine_url`` (or ``app``, ``db``, ``bus``) runs on SQLite. Marked
+with ``databases`` it runs on every database; ``databases("postgresql", "mariadb")``
+names those that it is about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+if t.TYPE_CHECKING:
+    from flask.ctx import AppContext
+    from signalbus import SignalBus
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+
+POSTGRESQL_URL = os.environ.get(
+    "SIGNALBUS_TEST_POSTGRESQL_URL",
+    "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+)
+
+MARIADB_URL = os.environ.get(
+    "SIGNALBUS_TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of the tests that are about databases."""
+    config.addinivalue_line(
+        "markers", "databases(*names): run on these databases, or on all three"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the marker once for each of its databases."""
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker and "engine_url" in metafunc.fixturenames:
+        metafunc.parametrize("engine_url", marker.args or DATABASES, indirect=True)
+
+
+class Server:
+    """A database server on which the tests have a database of their own."""
+
+    def __init__(self, admin_url: sa.URL) -> None:
+        """Choose a name that nobody else has."""
+        self.name = f"signalbus_{secrets.token_hex(6)}"
+        self.admin_url = admin_url
+        self.url = admin_url.set(database=self.name).render_as_string(False)
+        self.connection: sa.Connection | None = None
+
+    def create(self) -> None:
+        """Create the database, or skip the test where there is no server."""
+        try:
+            self.execute(f"CREATE DATABASE {self.name}")
+        except sa.exc.OperationalError as error:
+            reason = f"No {self.admin_url.get_backend_name()} server: {error.orig}"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+    def execute(self, statement: str) -> list[t.Any]:
+        """Execute *statement*, and return its rows."""
+        if self.connection is None:
+            self.connection = _connect(self.admin_url)
+        result = self.connection.exec_driver_sql(statement)
+        return list(result) if result.returns_rows else []
+
+    def close(self) -> None:
+        """Let the server go."""
+        if self.connection is not None:
+            self.connection.close()
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL server."""
+
+    inside: sa.Connection | None = None
+
+    def empty(self) -> None:
+        """Drop everything in the database, whoever is connected to it."""
+        if self.inside is None:
+            self.inside = _connect(sa.make_url(self.url))
+        self.inside.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        self.inside.exec_driver_sql("DROP SCHEMA public CASCADE")
+        self.inside.exec_driver_sql("CREATE SCHEMA public")
+
+    def drop(self) -> None:
+        """Drop the database, whoever is connected to it."""
+        if self.inside is not None:
+            self.inside.close()
+        self.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
+class MariaDB(Server):
+    """A MariaDB server."""
+
+    def empty(self) -> None:
+        """Drop everything in the database, whoever is connected to it."""
+        self.drop()
+        self.create()
+
+    def drop(self) -> None:
+        """Drop the database, whoever is connected to it."""
+        for row in self.execute(
+            f"SELECT id FROM information_schema.processlist WHERE db = '{self.name}'"  # noqa: S608 our own name
+        ):
+            with contextlib.suppress(sa.exc.DBAPIError):
+                self.execute(f"KILL {row.id}")
+        self.execute(f"DROP DATABASE {self.name}")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> t.Iterator[PostgreSQL]:
+    """Give a database of the session's own on the PostgreSQL server."""
+    server = PostgreSQL(sa.make_url(POSTGRESQL_URL))
+    server.create()
+    yield server
+    server.drop()
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> t.Iterator[MariaDB]:
+    """Give a database of the session's own on the MariaDB server."""
+    url = sa.make_url(MARIADB_URL).set(database="")
+    server = MariaDB(url.update_query_dict({"ssl_disabled": "true"}))
+    server.create()
+    yield server
+    server.drop()
+    server.close()
+
+
+@pytest.fixture
+def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> t.Iterator[str]:
+    """Give the URL of an empty database, on SQLite if the test is not marked."""
+    name = getattr(request, "param", "sqlite")
+    if name == "sqlite":
+        yield f"sqlite:///{tmp_path / 'signals.sqlite'}"
+    else:
+        server: PostgreSQL | MariaDB = request.getfixturevalue(name)
+        yield server.url
+        server.empty()
+
+
+@pytest.fixture
+def database(engine_url: str) -> str:
+    """Name the database that the test runs on."""
+    name = sa.make_url(engine_url).get_backend_name()
+    return "mariadb" if name == "mysql" else name
+
+
+@pytest.fixture
+def other_url(tmp_path: Path) -> str:
+    """Give the URL of a second empty database, always on SQLite."""
+    return f"sqlite:///{tmp_path / 'other.sqlite'}"
+
+
+@pytest.fixture
+def new_app(tmp_path: Path) -> t.Iterator[t.Callable[..., Flask]]:
+    """Make an app with ``new_app(url, **config)``; its connections are closed."""
+    apps = []
+
+    def make(url: str, **config: t.Any) -> Flask:
+        app = Flask("shop", root_path=str(tmp_path), instance_path=str(tmp_path))
+        app.config.update(config, TESTING=True, SQLALCHEMY_DATABASE_URI=url)
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        _dispose_engines(app)
+
+
+@pytest.fixture
+def app(new_app: t.Callable[..., Flask], engine_url: str) -> Flask:
+    """Give an app on the test's database, which no extension knows yet."""
+    return new_app(engine_url)
+
+
+@pytest.fixture
+def db(app: Flask) -> SQLAlchemy:
+    """Give the database of the app, without a bus."""
+    return SQLAlchemy(app)
+
+
+@pytest.fixture
+def bus(db: SQLAlchemy) -> SignalBus:
+    """Give the bus of the app."""
+    from signalbus import SignalBus
+
+    return SignalBus(db)
+
+
+@pytest.fixture
+def app_ctx(app: Flask) -> t.Iterator[AppContext]:
+    """Push an app context, which holds for the whole test."""
+    with app.app_context() as context:
+        yield context
+
+
+@pytest.fixture
+def interpreter() -> t.Iterator[t.Callable[..., subprocess.Popen[str]]]:
+    """Start a Python of its own with ``interpreter(program, *arguments)``.
+
+    *program* is the path of a script, or the source itself. Its standard input and
+    output are pipes of text. What still runs at the end of the test is killed.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start(program: Path | str, *arguments: str) -> subprocess.Popen[str]:
+            source = [str(program)] if isinstance(program, Path) else ["-c", program]
+            process = subprocess.Popen(  # noqa: S603 our own program
+                [sys.executable, *source, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def _connect(url: sa.URL) -> sa.Connection:
+    """Open a connection that commits each statement."""
+    options = {"poolclass": sa.NullPool, "isolation_level": "AUTOCOMMIT"}
+    return sa.create_engine(url, **options).connect()
+
+
+def _dispose_engines(app: Flask) -> None:
+    """Close the connections of the app's database, if it has got one."""
+    if "sqlalchemy" in app.extensions:
+        with app.app_context():
+            for engine in app.extensions["sqlalchemy"].engines.values():
+                engine.dispose()

@@ -1,0 +1,120 @@
+"""The demo keeps its word: what is committed is delivered, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+RABBITMQ_URL = os.environ.get(
+    "SIGNALBUS_TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/"
+)
+
+
+def demo(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo with 100 orders and these variables."""
+    settings = {"DATABASE_URL", "SIGNALBUS_RABBITMQ_URL"}
+    rest = {name: os.environ[name] for name in os.environ.keys() - settings}
+    return subprocess.run(
+        [sys.executable, "-m", "examples.shop.demo", "--orders=100"],
+        env=rest | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def table(out: str) -> dict[str, int]:
+    """Return the numbers of the table that the demo prints."""
+    lines = re.findall(r"^([a-z ]+?) +([\d,]+)(?: |$)", out, re.MULTILINE)
+    return {name: int(number.replace(",", "")) for name, number in lines}
+
+
+def assert_nothing_is_lost(done: subprocess.CompletedProcess[str]) -> None:
+    """Check the table of a demo with 100 orders."""
+    books = table(done.stdout)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert (90, 10) == (books["orders committed"], books["orders rolled back"])
+    assert 140 == books["signals recorded"] == books["signals delivered"]
+    assert 1 <= books["duplicates"] <= 25
+    assert 0 == books["lost"] == books["sent by mistake"]
+
+
+def test_demo_loses_nothing() -> None:
+    """Without settings, on SQLite; the duplicates are one burst at most."""
+    assert_nothing_is_lost(demo())
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_demo_loses_nothing_on_database(engine_url: str) -> None:
+    """Nor does it elsewhere."""
+    assert_nothing_is_lost(demo(DATABASE_URL=engine_url))
+
+
+def test_demo_loses_nothing_on_the_way_to_rabbitmq() -> None:
+    """With a RabbitMQ the messages go to a queue of the demo's own."""
+    pika = pytest.importorskip("pika")
+    try:
+        pika.BlockingConnection(pika.URLParameters(RABBITMQ_URL)).close()
+    except pika.exceptions.AMQPConnectionError:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("There is no RabbitMQ.")
+
+    assert_nothing_is_lost(demo(SIGNALBUS_RABBITMQ_URL=RABBITMQ_URL))
+
+
+def test_demo_leaves_the_tables_of_others_alone(tmp_path: Path) -> None:
+    """A database that has such tables already is refused, and stays as it is."""
+    path = tmp_path / "shop.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE shop_order (id INTEGER)")
+        connection.execute("INSERT INTO shop_order VALUES (4711)")
+
+    done = demo(DATABASE_URL=f"sqlite:///{path}")
+
+    assert 1 == done.returncode
+    assert "shop_order already" in done.stderr
+    assert [(4711,)] == list(connection.execute("SELECT id FROM shop_order"))
+    connection.close()
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    """Give the module that balances the books."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("examples.shop.books")
+
+
+def test_books_find_what_was_lost(books: t.Any) -> None:
+    """A signal that was recorded and did not arrive is lost: no balance."""
+    recorded = [("OrderPlaced", 1, "Ann"), ("OrderPlaced", 2, "Bob")]
+
+    account = books.Books(0, recorded, recorded[:1])
+
+    assert (1, False) == (account.lost, account.balance)
+
+
+def test_books_find_what_must_not_be(books: t.Any) -> None:
+    """A message of an order that was rolled back is invented: no balance."""
+    account = books.Books(1, [], [("OrderPlaced", 1, "Ann")])
+
+    assert (1, False) == (account.invented, account.balance)
+
+
+def test_books_count_duplicates(books: t.Any) -> None:
+    """Messages that arrived twice are counted, and do no harm."""
+    recorded = [("OrderPlaced", 1, "Ann")]
+
+    account = books.Books(0, recorded, recorded * 3)
+
+    assert (2, True) == (account.duplicates, account.balance)

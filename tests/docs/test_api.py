@@ -1,0 +1,88 @@
+"""The page of all names has all names, with their signatures."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import signalbus.testing
+from signalbus import extension
+
+MODULES = (
+    "flask_signalbus",
+    "signalbus",
+    "signalbus_atomic",
+    "signalbus_cli",
+    "signalbus_marshmallow",
+    "signalbus_rabbitmq",
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+
+#: The headings that have a signature: the name, and the rest.
+HEADINGS = dict(re.findall(r"^#### `([\w.]+)(\(.*)`$", PAGE.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_on_the_page(
+    sections: t.Callable[[str], dict[str, str]], module: str
+) -> None:
+    """What a module exports is told in its section."""
+    text = sections("api")[module]
+    names = importlib.import_module(module).__all__
+
+    assert [] == [name for name in names if not re.search(rf"`{name}\b", text)]
+
+
+@pytest.mark.parametrize(("name", "told"), HEADINGS.items())
+def test_a_signature_is_that_of_the_code(name: str, told: str) -> None:
+    """A heading with a signature says what the code says."""
+    first, *rest = name.split(".")
+    thing = getattr(signalbus, first, None) or getattr(signalbus.testing, first)
+    for attribute in rest:
+        thing = getattr(thing, attribute)
+    signature = re.sub(r"\bt\.|\bself(, )?|'", "", str(inspect.signature(thing)))
+    if inspect.isclass(thing):
+        signature = signature.removesuffix(" -> None")
+
+    assert told.replace("'", "") == signature
+
+
+def test_every_method_of_the_bus_is_on_the_page(
+    manual: t.Callable[[str], str],
+) -> None:
+    """No public method, attribute or property of the bus is missing."""
+    bus = signalbus.SignalBus
+    public = {
+        name for name in {*vars(bus), *bus.__annotations__} if not name.startswith("_")
+    }
+    told = set(
+        re.findall(r"`SignalBus\.(\w+)\(|^\| `(\w+)` \|", manual("api"), re.MULTILINE)
+    )
+
+    assert public <= {name for names in told for name in names}
+
+
+def test_every_setting_is_on_the_page(
+    sections: t.Callable[[str], dict[str, str]],
+) -> None:
+    """What the core reads from the configuration is told."""
+    settings = set(re.findall(r'"(SIGNALBUS_\w+)"', inspect.getsource(extension)))
+
+    assert settings
+    assert [] == [name for name in settings if name not in sections("api")["signalbus"]]
+
+
+def test_every_error_has_the_base_that_the_page_tells(
+    sections: t.Callable[[str], dict[str, str]],
+) -> None:
+    """The tree of errors is that of the code."""
+    row = r"^\| `(\w+Error)` \| `(\w+)` \|"
+    told = dict(re.findall(row, sections("api")["signalbus"], re.MULTILINE))
+    bases = {name: getattr(signalbus, name).__base__.__name__ for name in told}
+
+    assert told == bases

@@ -1,0 +1,110 @@
+"""The page on databases shows what is really executed, and who may execute it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SignalBus
+
+#: What the page says that an account needs which only flushes.
+PRIVILEGES = {
+    "postgresql": (
+        "USAGE ON SCHEMA public",
+        "SELECT, DELETE, UPDATE (id) ON order_paid",
+    ),
+    "mysql": ("SELECT, DELETE ON order_paid",),
+}
+
+
+@pytest.fixture
+def new_order_paid() -> t.Callable[[SQLAlchemy], type[t.Any]]:
+    """Declare the model of the page, in bursts of two."""
+
+    def make(db: SQLAlchemy) -> type[t.Any]:
+        class OrderPaid(db.Model):
+            signalbus_burst_count = 2
+            id = db.Column(db.Integer, primary_key=True)
+            amount = db.Column(db.Integer)
+
+            @classmethod
+            def send_signalbus_message(cls, signal: object) -> None:
+                """Confirm at once."""
+
+        return OrderPaid
+
+    return make
+
+
+@pytest.fixture
+def executed(db: SQLAlchemy, app_ctx: object, new_order_paid: t.Any) -> list[str]:
+    """Record four signals, and keep what is executed from now on."""
+    order_paid = new_order_paid(db)
+    db.create_all()
+    db.session.execute(sa.insert(order_paid), [{"amount": 1}] * 4)
+    db.session.commit()
+    statements: list[str] = []
+    sa.event.listen(
+        db.engine,
+        "before_cursor_execute",
+        lambda _, __, text, *rest: statements.append(_on_one_line(text)),
+    )
+    return statements
+
+
+@pytest.mark.databases
+def test_a_burst_executes_what_the_page_shows(
+    bus: SignalBus,
+    executed: list[str],
+    manual: t.Callable[[str], str],
+    database: str,
+) -> None:
+    """The second burst of ``flushmany``, statement by statement."""
+    bus.flushmany()
+    block = rf"<!-- {database} -->\n```sql\n(.*?);\n```"
+    (shown,) = re.findall(block, manual("databases"), re.DOTALL)
+    statements = list(map(_on_one_line, shown.split(";")))
+
+    assert statements == executed[len(statements) :][: len(statements)]
+
+
+@pytest.fixture
+def account(request: pytest.FixtureRequest, database: str) -> t.Iterator[str]:
+    """Give the name of a new account of the database server."""
+    server = request.getfixturevalue(database)
+    name = f"{server.name}_relay"
+    server.execute(f"CREATE USER {name}")
+    yield name
+    if database == "postgresql":
+        server.empty()
+    server.execute(f"DROP USER {name}")
+
+
+@pytest.fixture
+def relay(
+    new_app: t.Any, new_order_paid: t.Any, account: str, engine_url: str
+) -> t.Iterator[SignalBus]:
+    """Give the bus of a process that has that account, and four signals to send."""
+    url = sa.make_url(engine_url).set(username=account)
+    db = SQLAlchemy(new_app(url.render_as_string(hide_password=False)))
+    order_paid = new_order_paid(db)
+    table = order_paid.__table__
+    with sa.create_engine(engine_url, poolclass=sa.NullPool).begin() as connection:
+        table.create(connection)
+        connection.execute(sa.insert(table), [{"amount": 1}] * 4)
+        for privileges in PRIVILEGES[connection.dialect.name]:
+            connection.execute(sa.text(f"GRANT {privileges} TO {account}"))
+    yield SignalBus(db)  # noqa: PT022 the model must live on
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_privileges_of_the_page_suffice(relay: SignalBus) -> None:
+    """A relay may flush with no more than the page asks for."""
+    assert 4 == relay.flushmany()
+
+
+def _on_one_line(statement: str) -> str:
+    return " ".join(statement.split())

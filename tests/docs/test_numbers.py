@@ -1,0 +1,70 @@
+"""Numbers and messages that the manual tells are those of the code."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from signalbus import SignalBus
+from signalbus import SignalModelError
+from signalbus import _flush
+from signalbus import _pause
+from signalbus import _report
+
+if t.TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
+#: What the page on failures says, and what stands behind it.
+SENTENCES = {
+    "up to seven times, by autoflush three times": (
+        (7, 3),
+        (_flush.TRIES, _flush.AUTOFLUSH_TRIES),
+    ),
+    "half a second at first": (0.5, _pause.FIRST),
+    "up to half a minute": (30, _pause.MOST),
+    "after a hundred errors": (100, _report.MOST_NOTES),
+}
+
+SEND = {"send_signalbus_message": lambda self: None}
+
+#: Misdeclared models, in the order of the page's table.
+MISDECLARED: list[dict[str, t.Any]] = [
+    {"signalbus_burst_count": 2},
+    {"send_signalbus_message": "hello"},
+    {**SEND, "send_signalbus_messages": lambda self, signals: None},
+    {"signalbus_broker": ""},
+    {**SEND, "signalbus_burst_count": 0},
+    {**SEND, "signalbus_autoflush": "no"},
+    {**SEND, "signalbus_order_by": "id"},
+]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_numbers_are_those_of_the_code(
+    manual: t.Callable[[str], str], sentence: str
+) -> None:
+    """The page tells how often and how long."""
+    told, real = SENTENCES[sentence]
+
+    assert sentence in " ".join(manual("failures").split())
+    assert told == real
+
+
+@pytest.mark.parametrize("number", range(len(MISDECLARED)))
+def test_misdeclared_models_get_the_answer_of_the_page(
+    db: SQLAlchemy, bus: SignalBus, sections: t.Any, number: int
+) -> None:
+    """Each row of the table says what its error says."""
+    text = sections("signal-models")["What cannot work"]
+    rows = re.findall(r"^\| .* \| (.*) \|$", text, re.MULTILINE)
+    remedy = rows[number + 1]
+    model = type(
+        "Wrong",
+        (db.Model,),
+        {"id": db.Column(db.Integer, primary_key=True), **MISDECLARED[number]},
+    )
+    with pytest.raises(SignalModelError, match=re.escape(remedy)) as caught:
+        bus.get_signal_models()
+
+    assert model.__name__ in str(caught.value)

@@ -1,0 +1,219 @@
+"""`flask signalbus rabbitmq`: consume for ever, and check the way to the broker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SignalBus
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+signalbus_cli = pytest.importorskip("signalbus_cli")
+
+if t.TYPE_CHECKING:
+    from click.testing import Result
+    from conftest import Broker
+    from conftest import Proxy
+    from signalbus_rabbitmq import Message
+    from signalbus_rabbitmq import Publisher
+
+COMMAND = ["rabbitmq", "check"]
+
+SHOP = Path(__file__).with_name("shop.py")
+
+Start: t.TypeAlias = "t.Callable[..., subprocess.Popen[str]]"
+Fill: t.TypeAlias = "t.Callable[[int], None]"
+
+
+@pytest.fixture
+def consume(
+    queue: str, broker: Broker, tmp_path: Path
+) -> t.Iterator[t.Callable[..., subprocess.Popen[str]]]:
+    """Start the command with ``consume(*arguments, url=...)``."""
+    processes = []
+
+    def start(*arguments: str, url: str = broker.url) -> subprocess.Popen[str]:
+        command = ["flask", "--app", str(SHOP), "signalbus", "rabbitmq", "consume"]
+        process = subprocess.Popen(  # noqa: S603 our own program
+            [sys.executable, "-m", *command, *arguments],
+            env=os.environ
+            | {
+                "SIGNALBUS_RABBITMQ_URL": url,
+                "SIGNALBUS_RABBITMQ_QUEUE": queue,
+                "PYTHONPATH": str(SHOP.parent),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def fill(
+    publisher: Publisher, queue: str, messages_to: t.Callable[..., list[Message]]
+) -> Fill:
+    """Put so many messages into the queue."""
+    return lambda count: publisher.publish_messages(messages_to(queue, count))
+
+
+@pytest.fixture
+def check(broker_url: str) -> t.Callable[..., Result]:
+    """Run the command with ``check(url, exchange, routing_key)`` for one model."""
+
+    def run(url: str = broker_url, exchange: str = "", key: str = "") -> Result:
+        app = Flask("shop")
+        app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+        app.config["SIGNALBUS_RABBITMQ_URL"] = url
+        db = SQLAlchemy(app)
+        SignalBus(db)
+
+        class Paid(db.Model):  # type: ignore[name-defined,misc]
+            id: Mapped[int] = mapped_column(primary_key=True)
+            signalbus_broker = "rabbitmq"
+            signalbus_exchange = exchange
+            signalbus_routing_key = key
+
+        return app.test_cli_runner().invoke(signalbus_cli.signalbus, COMMAND)
+
+    return run
+
+
+def test_a_consumer_is_found_by_its_class(consume: Start, fill: Fill) -> None:
+    """It gets the app and processes what is there; `--drain` ends it then."""
+    fill(30)
+
+    out, _ = (process := consume("shop:Reader", "--drain")).communicate()
+
+    assert 0 == process.returncode
+    assert {str(number) for number in range(30)} == set(out.split())
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(
+    consume: Start, fill: Fill, signum: signal.Signals
+) -> None:
+    """It consumes until told to stop; then its status is 0."""
+    fill(1)
+    process = consume("shop:Reader")
+    assert process.stdout
+    assert "0\n" == process.stdout.readline()
+
+    process.send_signal(signum)
+    _, err = process.communicate()
+
+    assert (0, "") == (process.returncode, err)
+
+
+def test_it_connects_again_when_the_connection_is_lost(
+    consume: Start, fill: Fill, proxy: Proxy
+) -> None:
+    """It says what happened and when it tries again; then it goes on."""
+    fill(1)
+    process = consume("shop:Reader", url=proxy.url)
+    assert process.stdout
+    assert "0\n" == process.stdout.readline()
+    proxy.cut()
+    fill(1)
+    assert "0\n" == process.stdout.readline()
+
+    process.terminate()
+    _, err = process.communicate()
+
+    assert 0 == process.returncode
+    assert proxy.address in err
+    assert re.search(r"next try is in \d\.\d seconds", err)
+
+
+def test_it_can_be_stopped_while_it_waits(consume: Start, free_port: int) -> None:
+    """A broker that cannot be reached keeps nobody from stopping it."""
+    process = consume("shop:Reader", url=f"amqp://guest:secret@127.0.0.1:{free_port}/")
+    assert process.stderr
+    while "next try" not in (line := process.stderr.readline()):
+        pass
+    assert str(free_port) in line
+    assert "secret" not in line
+
+    process.terminate()
+
+    assert 0 == process.wait()
+
+
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [
+        ("shop", "not of the form MODULE:CONSUMER"),
+        ("no.such.module:Reader", "cannot be imported"),
+        ("shop:NoReader", "cannot be imported"),
+        ("shop:app", "is no signalbus_rabbitmq.Consumer"),
+    ],
+)
+def test_what_is_no_consumer_is_refused(
+    consume: Start, where: str, complaint: str
+) -> None:
+    """A wrong argument is a usage error that says what is wrong."""
+    _, err = (process := consume(where)).communicate()
+
+    assert 2 == process.returncode
+    assert complaint in err
+
+
+def test_a_check_passes_where_all_is_there(
+    check: t.Callable[..., Result], broker: Broker, queue: str
+) -> None:
+    """It names the broker and every model's exchange, or queue."""
+    exchange = broker.exchange("direct", queue)
+
+    passed = [check(exchange=exchange), check(key=queue)]
+
+    assert [0, 0] == [each.exit_code for each in passed]
+    assert f"Paid: exchange '{exchange}': ok" in passed[0].output
+    assert f"Paid: queue '{queue}': ok" in passed[1].output
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key", "missing"),
+    [("no.such", "", "exchange 'no.such'"), ("", "no.such", "queue 'no.such'")],
+)
+def test_a_check_fails_where_something_is_missing(
+    check: t.Callable[..., Result], exchange: str, key: str, missing: str
+) -> None:
+    """Its status is 1, and what is missing is on stderr."""
+    failed = check(exchange=exchange, key=key)
+
+    assert 1 == failed.exit_code
+    assert f"Paid: {missing}: (404) NOT_FOUND" in failed.stderr
+
+
+def test_a_check_fails_without_a_broker(
+    check: t.Callable[..., Result], free_port: int
+) -> None:
+    """The host, the port and the reason are told; the password is not."""
+    failed = check(f"amqp://guest:secret@127.0.0.1:{free_port}/")
+
+    assert 1 == failed.exit_code
+    assert f"127.0.0.1:{free_port}" in failed.stderr
+    assert "secret" not in failed.output
+
+
+def test_a_check_fails_without_a_url(check: t.Callable[..., Result]) -> None:
+    """The setting that is missing is named."""
+    failed = check("")
+
+    assert 1 == failed.exit_code
+    assert "SIGNALBUS_RABBITMQ_URL is not set" in failed.stderr

@@ -1,0 +1,94 @@
+"""The books of publisher confirms hold for whatever a broker may say."""
+
+from __future__ import annotations
+
+import typing as t
+
+from hypothesis import given
+from hypothesis import strategies as st
+from signalbus_rabbitmq._confirms import Confirms
+
+FIRST_TAG = 8
+
+publish = st.tuples(st.just("publish"), st.integers(0, 6), st.just(False))
+settle = st.tuples(st.sampled_from(["ack", "nack"]), st.integers(0, 30), st.booleans())
+histories = st.lists(publish | settle, max_size=40)
+
+
+History: t.TypeAlias = list[tuple[str, int, bool]]
+
+
+class Ledger:
+    """The same books, kept in the plainest way."""
+
+    def __init__(self) -> None:
+        """Begin with nothing published."""
+        self.said: list[str | None] = []
+
+    def publish(self, count: int) -> None:
+        """Note that messages were published."""
+        self.said += [None] * count
+
+    def settle(self, word: str, tag: int, multiple: bool) -> None:
+        """Note what the broker said about messages that it had not settled."""
+        for index, said in enumerate(self.said):
+            meant = FIRST_TAG + index
+            is_meant = tag in (0, meant) or meant < tag if multiple else tag == meant
+            if is_meant and said is None:
+                self.said[index] = word
+
+    def indexes(self, word: str | None) -> list[int]:
+        """Return the messages about which the broker said *word*."""
+        return [index for index, said in enumerate(self.said) if said == word]
+
+
+def replay(history: History) -> tuple[Confirms, Ledger]:
+    """Keep both books of *history*."""
+    confirms, ledger = Confirms(FIRST_TAG), Ledger()
+    for what, number, multiple in history:
+        if what == "publish":
+            confirms.publish(number)
+            ledger.publish(number)
+        else:
+            getattr(confirms, what)(number, multiple)
+            ledger.settle(what, number, multiple)
+    return confirms, ledger
+
+
+@given(histories)
+def test_every_message_is_what_the_broker_first_said_of_it(history: History) -> None:
+    """A message is settled by the first ack or nack that means it, and by no other."""
+    confirms, ledger = replay(history)
+
+    assert ledger.indexes(None) == confirms.pending_indexes()
+    assert ledger.indexes("nack") == confirms.nacked_indexes()
+
+
+@given(histories)
+def test_pending_counts_what_the_broker_said_nothing_about(history: History) -> None:
+    """A batch is waited for exactly as long as something of it is not settled."""
+    confirms, ledger = replay(history)
+
+    assert len(ledger.indexes(None)) == confirms.pending
+    assert len(ledger.said) == len(confirms)
+
+
+def test_multiple_settles_all_up_to_its_tag() -> None:
+    """One ack with `multiple` stands for all messages before it."""
+    confirms = Confirms(FIRST_TAG)
+    confirms.publish(5)
+
+    confirms.ack(FIRST_TAG + 3, multiple=True)
+
+    assert [4] == confirms.pending_indexes()
+
+
+def test_a_nack_does_not_take_back_an_ack() -> None:
+    """What was confirmed stays confirmed."""
+    confirms = Confirms(FIRST_TAG)
+    confirms.publish(3)
+    confirms.ack(FIRST_TAG + 1, multiple=False)
+
+    confirms.nack(0, multiple=True)
+
+    assert [0, 2] == confirms.nacked_indexes()

@@ -1,0 +1,95 @@
+"""What the README and the page on RabbitMQ show runs, as it is written there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("signalbus_cli")
+
+if t.TYPE_CHECKING:
+    from conftest import Broker
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "packages" / "signalbus-rabbitmq" / "README.md"
+PAGE = ROOT / "docs" / "rabbitmq.md"
+
+APP, CONSUMER = 0, 1
+
+Run: t.TypeAlias = "t.Callable[..., str]"
+
+
+def blocks(page: Path) -> list[str]:
+    """Return the programs on *page*."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def run(broker: Broker, queue: str, tmp_path: Path) -> Run:
+    """Save the README's programs and run a command beside them: ``run(*command)``."""
+    names = ("shop.py", "consumer.py")
+    for name, program in zip(names, blocks(README), strict=True):
+        tmp_path.joinpath(name).write_text(program.replace('"orders"', f'"{queue}"'))
+
+    def run(*command: str) -> str:
+        return subprocess.run(  # noqa: S603 our own programs
+            [sys.executable, *command],
+            env=os.environ | {"SIGNALBUS_RABBITMQ_URL": broker.url},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    return run
+
+
+def test_the_programs_are_short() -> None:
+    """An app under 25 lines, and a consumer of 10 at most."""
+    app, consumer = (len(program.splitlines()) for program in blocks(README))
+
+    assert app < 25
+    assert consumer <= 10
+
+
+def test_the_app_sends_and_the_consumer_gets_it(run: Run) -> None:
+    """A paid order is a message that the consumer prints."""
+    flask = ("-m", "flask", "--app", "shop", "signalbus", "rabbitmq")
+    pay = (
+        "from shop import *; app.app_context().push(); db.create_all()\n"
+        "db.session.add(OrderPaid(cents=990)); db.session.commit()"
+    )
+
+    assert "ok" in run(*flask, "check")
+    assert "" == run("-c", pay)
+    message_id, body = run(*flask, "consume", "consumer:Orders", "--drain").split(
+        " ", 1
+    )
+    # Where signalbus-marshmallow is installed, there are blanks in the body.
+    assert ("order_paid:1", {"id": 1, "cents": 990}) == (message_id, json.loads(body))
+
+
+def test_the_page_has_the_programs_of_the_readme() -> None:
+    """There is one quick start, in two places."""
+    assert blocks(README) == blocks(PAGE)[:2]
+
+
+def test_the_page_runs(run: Run, tmp_path: Path, queue: str, broker: Broker) -> None:
+    """Its other programs, one after the other, in the app of the first."""
+    first, paid, *others = blocks(PAGE)[:1] + blocks(PAGE)[2:]
+    paid = paid.replace("OrderPaid", "OrderAbroad")
+    context = "app.app_context().push()\ndb.create_all()\n"
+    program = "\n".join([first, paid, context, *others])
+    page = tmp_path / "page.py"
+    page.write_text(program.replace('"orders"', f'"{queue}"'), encoding="utf-8")
+
+    assert "ReturnedError" in run(str(page))
+    assert [] == broker.bodies(queue)

@@ -1,0 +1,350 @@
+"""Models that name RabbitMQ are sent by it, and by nobody else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import BrokerUnavailableError
+from signalbus import SignalBus
+from signalbus import SignalBusError
+from signalbus import SignalModelError
+from signalbus.testing import MemoryBroker
+from signalbus_rabbitmq import Message
+from signalbus_rabbitmq import Publisher
+from signalbus_rabbitmq import ReturnedError
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+if t.TYPE_CHECKING:
+    from conftest import Broker
+    from conftest import Proxy
+    from flask import Flask
+
+BURST = 5000
+
+
+@dataclasses.dataclass
+class Shop:
+    """An app with a bus and, by default, one signal model."""
+
+    db: SQLAlchemy
+    bus: SignalBus
+    app: Flask
+
+    def declare(self, name: str = "Paid", **attributes: t.Any) -> t.Any:
+        """Declare a signal model with an id and a text, and more *attributes*."""
+        columns = {
+            "__annotations__": {"id": Mapped[int], "text": Mapped[str]},
+            "id": mapped_column(primary_key=True),
+            "signalbus_broker": "rabbitmq",
+            "signalbus_autoflush": False,
+        }
+        return type(name, (self.db.Model,), columns | attributes)
+
+    def record(self, model: t.Any, *texts: str) -> None:
+        """Record a signal for each of *texts*."""
+        with self.app.app_context():
+            self.db.create_all()
+            self.db.session.add_all([model(text=text) for text in texts])
+            self.db.session.commit()
+
+    def pending(self, model: t.Any) -> list[str]:
+        """Return the texts of the signals that are pending."""
+        with self.app.app_context():
+            return list(self.db.session.scalars(sa.select(model.text)))
+
+
+@pytest.fixture
+def open_shop(
+    new_app: t.Callable[..., Flask], engine_url: str
+) -> t.Callable[[str], Shop]:
+    """Make shops with ``open_shop(broker_url)``."""
+
+    def make(url: str) -> Shop:
+        app = new_app(engine_url, SIGNALBUS_RABBITMQ_URL=url)
+        db = SQLAlchemy(app)
+        return Shop(db, SignalBus(db), app)
+
+    return make
+
+
+@pytest.fixture
+def shop(open_shop: t.Callable[[str], Shop], broker_url: str) -> Shop:
+    """Give a shop that sends to the broker."""
+    return open_shop(broker_url)
+
+
+def test_a_model_is_sent_by_three_attributes(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """It needs no send method; its columns are the message, and its row is gone."""
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key=queue)
+    shop.record(paid, "a", "b")
+
+    assert 2 == shop.bus.flushmany()
+    assert [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}] == [
+        json.loads(body) for body in broker.bodies(queue)
+    ]
+    assert [] == shop.pending(paid)
+
+
+def test_messages_say_what_they_are(shop: Shop, broker: Broker, queue: str) -> None:
+    """Persistent, typed, dated, and with an id that the row always has."""
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key=queue)
+    shop.record(paid, "a")
+    shop.bus.flushmany()
+
+    ((properties, _),) = broker.take(queue)
+
+    assert properties.timestamp > 1_700_000_000
+    properties.timestamp = None
+    assert {
+        "content_type": "application/json",
+        "delivery_mode": 2,
+        "message_id": "paid:1",
+        "type": "Paid",
+        "app_id": "shop",
+    } == {name: value for name, value in vars(properties).items() if value}
+
+
+def test_a_model_may_say_more(shop: Shop, broker: Broker, queue: str) -> None:
+    """Routing key, headers and body may be functions of the signal."""
+    exchange = broker.exchange("topic", queue, routing_key="paid.#")
+    paid = shop.declare(
+        signalbus_exchange=exchange,
+        signalbus_routing_key=lambda signal: f"paid.{signal.text}",
+        signalbus_headers=lambda signal: {"text": signal.text},
+        signalbus_body=lambda signal: signal.text.encode(),
+    )
+    shop.record(paid, "a")
+    shop.bus.flushmany()
+
+    ((properties, body),) = broker.take(queue)
+
+    assert (b"a", {"text": "a"}) == (body, properties.headers)
+    assert "application/octet-stream" == properties.content_type
+
+
+def test_headers_may_be_the_same_for_all(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """A dict of headers goes with every message."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_headers={"version": 7},
+    )
+    shop.record(paid, "a", "b")
+    shop.bus.flushmany()
+
+    assert [{"version": 7}] * 2 == [each.headers for each, _ in broker.take(queue)]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "culprit"),
+    [
+        ({"signalbus_routing_key": "key"}, "signalbus_exchange"),
+        ({"signalbus_exchange": "x"}, "signalbus_routing_key"),
+        ({"signalbus_exchange": 7}, "signalbus_exchange"),
+        ({"signalbus_exchange": "x" * 256}, "signalbus_exchange"),
+        ({"signalbus_exchange": "", "signalbus_routing_key": 7}, "routing_key"),
+        (
+            {
+                "signalbus_exchange": "",
+                "signalbus_routing_key": "",
+                "signalbus_headers": ["a"],
+            },
+            "signalbus_headers",
+        ),
+        (
+            {
+                "signalbus_exchange": "",
+                "signalbus_routing_key": "",
+                "signalbus_body": "a",
+            },
+            "signalbus_body",
+        ),
+    ],
+)
+def test_misdeclared_models_are_refused(
+    shop: Shop, attributes: dict[str, t.Any], culprit: str
+) -> None:
+    """The error comes before anything is sent, and names model and attribute."""
+    shop.declare(**attributes)
+
+    with pytest.raises(SignalModelError, match=f"Paid.*{culprit}"):
+        shop.bus.get_signal_models()
+
+
+def test_a_model_gets_a_good_burst_count(shop: Shop) -> None:
+    """Who says nothing gets ours; who says something keeps it."""
+    address = {"signalbus_exchange": "", "signalbus_routing_key": ""}
+    paid = shop.declare(**address)
+    sold = shop.declare("Sold", **address, signalbus_burst_count=7)
+    shop.bus.get_signal_models()
+
+    assert (1000, 7) == (paid.signalbus_burst_count, sold.signalbus_burst_count)
+
+
+def test_send_methods_come_before_the_broker(shop: Shop) -> None:
+    """A model that sends itself is not ours, and need not be declared as ours."""
+    sent: list[str] = []
+    paid = shop.declare(send_signalbus_message=lambda self: sent.append(self.text))
+    shop.record(paid, "a")
+
+    assert 1 == shop.bus.flushmany()
+    assert ["a"] == sent
+
+
+def test_one_unroutable_signal_of_a_thousand_is_kept(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """999 are confirmed and deleted; one stays, and the error names it."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=lambda signal: (
+            queue if signal.text != "500" else "no.such.queue"
+        ),
+    )
+    shop.record(paid, *map(str, range(1000)))
+
+    with pytest.raises(ReturnedError, match=r"no\.such\.queue") as caught:
+        shop.bus.flushmany()
+
+    assert "Paid(id=501)" in "".join(caught.value.__notes__)
+    assert 999 == len(broker.bodies(queue))
+    assert ["500"] == shop.pending(paid)
+
+
+def test_a_signal_that_makes_no_message_stops_no_other(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """An error in the model's own functions concerns that signal alone."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_body=lambda signal: {"a": b"1", "c": b"3"}[signal.text],
+    )
+    shop.record(paid, "a", "b", "c")
+
+    with pytest.raises(KeyError, match="b"):
+        shop.bus.flushmany()
+
+    assert [b"1", b"3"] == broker.bodies(queue)
+    assert ["b"] == shop.pending(paid)
+
+
+def test_without_a_broker_signals_stay(
+    open_shop: t.Callable[[str], Shop], free_port: int
+) -> None:
+    """The error names host and port, models of other brokers go out."""
+    shop = open_shop(f"amqp://guest:secret@127.0.0.1:{free_port}/")
+    shop.bus.plugin_manager.register(MemoryBroker())
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key="queue")
+    sold = shop.declare("Sold", signalbus_broker="memory")
+    shop.record(paid, "a", "b")
+    shop.record(sold, "c")
+
+    with pytest.raises(BrokerUnavailableError, match=f"127.0.0.1:{free_port}"):
+        shop.bus.flushmany()
+
+    assert (["a", "b"], []) == (shop.pending(paid), shop.pending(sold))
+
+
+def test_without_a_url_signals_stay(open_shop: t.Callable[[str], Shop]) -> None:
+    """The setting that is missing is named when there is something to send."""
+    shop = open_shop("")
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key="queue")
+    shop.record(paid, "a")
+
+    with pytest.raises(BrokerUnavailableError, match="SIGNALBUS_RABBITMQ_URL is not"):
+        shop.bus.flushmany()
+
+    assert ["a"] == shop.pending(paid)
+
+
+@pytest.mark.parametrize("value", ["soon", 0, -1, "nan", "inf", None])
+def test_an_impossible_timeout_is_refused(
+    new_app: t.Callable[..., Flask], engine_url: str, value: t.Any
+) -> None:
+    """A configuration that cannot work is an error at start."""
+    app = new_app(engine_url, SIGNALBUS_RABBITMQ_TIMEOUT=value)
+    with pytest.raises(ValueError, match="SIGNALBUS_RABBITMQ_TIMEOUT is"):
+        SignalBus(SQLAlchemy(app))
+
+
+def test_signals_of_a_lost_connection_are_sent_by_the_next_flush(
+    open_shop: t.Callable[[str], Shop], proxy: Proxy, broker: Broker, queue: str
+) -> None:
+    """What was confirmed is deleted, the rest stays and is sent when it can be."""
+    shop = open_shop(proxy.url)
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_burst_count=BURST,
+    )
+    shop.record(paid, *map(str, range(BURST)))
+    proxy.limit = 100_000
+    proxy.acked = proxy.cut
+
+    with pytest.raises(SignalBusError, match=proxy.address):
+        shop.bus.flushmany()
+
+    left = shop.pending(paid)
+    assert 0 < len(left) < BURST
+    proxy.limit = None
+    proxy.acked = lambda: None
+    assert len(left) == shop.bus.flushmany()
+    ids = {properties.message_id for properties, _ in broker.take(queue)}
+    assert {f"paid:{number + 1}" for number in range(BURST)} == ids
+
+
+def test_a_deleted_queue_keeps_its_signals(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """They are unroutable until the queue is there again."""
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key=queue)
+    shop.record(paid, "a", "b")
+    with broker.channel() as channel:
+        channel.queue_delete(queue)
+
+    with pytest.raises(ReturnedError, match=queue):
+        shop.bus.flushmany()
+
+    with broker.channel() as channel:
+        channel.queue_declare(queue, durable=True)
+    assert 2 == shop.bus.flushmany()
+    assert 2 == len(broker.bodies(queue))
+
+
+def test_a_publisher_in_a_send_method_loses_nothing(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """Its error says nothing about signals, so they are sent one by one: some twice."""
+    publisher = Publisher(shop.app)
+
+    def send(cls: t.Any, signals: t.Sequence[t.Any]) -> None:
+        for signal in signals:
+            key = queue if signal.text != "bad" else "no.such.queue"
+            body = signal.text.encode()
+            publisher.publish_messages([Message("", key, body, mandatory=True)])
+
+    paid = shop.declare(
+        signalbus_broker=None,
+        signalbus_burst_count=10,
+        send_signalbus_message=classmethod(lambda cls, signal: send(cls, [signal])),
+        send_signalbus_messages=classmethod(send),
+    )
+    shop.record(paid, "a", "bad", "c")
+
+    with pytest.raises(SignalBusError, match=r"no\.such\.queue"):
+        shop.bus.flushmany()
+
+    assert {b"a", b"c"} == set(broker.bodies(queue))
+    assert ["bad"] == shop.pending(paid)
+    publisher.close()
