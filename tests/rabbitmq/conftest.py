@@ -191,6 +191,15 @@ class Proxy:
             _shut_down(broken)
             broken.close()
 
+    def hang_up(self) -> None:
+        """End all connections so that the clients get all that was sent to them.
+
+        A connection that is broken may take with it what the client has not yet read.
+        """
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+
     def refuse(self) -> None:
         """Break every connection as soon as it is made."""
         self._is_refusing = True

@@ -176,7 +176,7 @@ def test_without_retry_a_lost_connection_says_what_arrived(
 ) -> None:
     """Every message is either in the queue or among the failures."""
     proxy.limit = LIMIT
-    proxy.acked = proxy.cut
+    proxy.acked = proxy.hang_up
 
     error = caught(publisher_to(proxy.url), queue, COUNT, allow_retry=False)
 
