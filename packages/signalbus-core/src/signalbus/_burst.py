@@ -104,7 +104,7 @@ class Courier:
         self._prepared = prepared
         self._declaration = prepared.declaration
         self._connection = connection
-        self._ordered = ordered
+        self._sender = _send.Sender(bus, prepared.declaration, ordered=ordered)
         self._tries = tries
 
     def deliver(self, selection: Selection, count: int) -> Delivery:
@@ -160,7 +160,7 @@ class Courier:
             delivery.burst = burst
             if not burst.keys:
                 return
-            outcome = delivery.outcome = self._send(burst.signals)
+            outcome = delivery.outcome = self._sender.send(burst.signals)
             confirmed = delivery.confirmed = outcome.confirmed(burst.keys)
             if not confirmed:
                 own.rollback()
@@ -180,10 +180,6 @@ class Courier:
         return sa_orm.Session(
             self._connection, autoflush=False, join_transaction_mode="rollback_only"
         )
-
-    def _send(self, signals: t.Sequence[t.Any]) -> _send.Outcome:
-        send = _send.send_in_order if self._ordered else _send.send
-        return send(self._bus, self._declaration, signals)
 
     def _delete(
         self, executor: Executor, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]

@@ -56,42 +56,51 @@ class Outcome:
 ALL_SENT = Outcome()
 
 
-def send(
-    bus: SignalBus, declaration: Declaration, signals: t.Sequence[Signal]
-) -> Outcome:
-    """Send *signals* and return what became of them.
+class Sender:
+    """Hand bursts of one model to whoever sends it.
 
-    :raises NoBrokerError: if nobody sends this model.
+    :param ordered: whether nothing may be sent behind a signal that failed. A burst
+        method, or a broker, is trusted with the whole burst, since it gets the signals
+        in order. The single form goes on after a failure, so it gets one at a time.
     """
-    call = _hook(bus, declaration)
-    try:
-        answer = call(bus=bus, model=declaration.model, signals=signals)
-    except PartialDeliveryError as error:
-        return _partial(error, len(signals))
-    except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
-        return _failed(error, len(signals))
-    if answer is None:
-        raise _no_broker(bus, declaration)
-    if answer is not True:
-        return _failed(_bad_answer(declaration, answer), len(signals))
-    return ALL_SENT
 
+    def __init__(
+        self, bus: SignalBus, declaration: Declaration, *, ordered: bool
+    ) -> None:
+        self._bus = bus
+        self._declaration = declaration
+        self._call = _hook(bus, declaration)
+        self._one_by_one = (
+            ordered and declaration.send_one is not None and not declaration.send_burst
+        )
 
-def send_in_order(
-    bus: SignalBus, declaration: Declaration, signals: t.Sequence[Signal]
-) -> Outcome:
-    """Send *signals*, and none behind one that failed.
+    def send(self, signals: t.Sequence[Signal]) -> Outcome:
+        """Send *signals* and return what became of them.
 
-    A burst method, or a broker, is trusted with the whole burst, since it gets the
-    signals in order. The single form goes on after a failure, so it gets one at a time.
-    """
-    if declaration.send_burst or not declaration.send_one:
-        return send(bus, declaration, signals)
-    for position, signal in enumerate(signals):
-        outcome = send(bus, declaration, [signal])
-        if outcome is not ALL_SENT:
-            return _cut_off(outcome, position, len(signals))
-    return ALL_SENT
+        :raises NoBrokerError: if nobody sends this model.
+        """
+        return (self._in_order if self._one_by_one else self._at_once)(signals)
+
+    def _in_order(self, signals: t.Sequence[Signal]) -> Outcome:
+        for position, signal in enumerate(signals):
+            outcome = self._at_once([signal])
+            if outcome is not ALL_SENT:
+                return _cut_off(outcome, position, len(signals))
+        return ALL_SENT
+
+    def _at_once(self, signals: t.Sequence[Signal]) -> Outcome:
+        model = self._declaration.model
+        try:
+            answer = self._call(bus=self._bus, model=model, signals=signals)
+        except PartialDeliveryError as error:
+            return _partial(error, len(signals))
+        except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
+            return _failed(error, len(signals))
+        if answer is None:
+            raise _no_broker(self._bus, self._declaration)
+        if answer is not True:
+            return _failed(_bad_answer(self._declaration, answer), len(signals))
+        return ALL_SENT
 
 
 def is_unavailable(error: BaseException) -> bool:

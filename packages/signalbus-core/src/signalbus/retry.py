@@ -47,15 +47,16 @@ def patiently(
 
     An error that *may_repeat* refuses is raised at once, and the last one in the end.
     """
-    for wait in backoff(tries):
+    waits = backoff(tries)
+    while True:
         try:
             return attempt()
         except Exception as error:
-            if not may_repeat(error):
+            wait = next(waits, None)
+            if wait is None or not may_repeat(error):
                 raise
             logger.warning("Trying again in %.2f seconds after: %s", wait, error)
         time.sleep(wait)
-    return attempt()
 
 
 def is_race(error: BaseException) -> bool:
