@@ -7,6 +7,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 import sqlalchemy as sa
+from signalbus.testing import MemoryBroker
 
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -131,6 +132,23 @@ def test_failing_signal_stops_its_model_there(
         bus.flushordered()
 
     assert ["5", "4"] == wire.sent
+    assert ["3", "2", "1"] == pending(model)
+
+
+@pytest.mark.databases
+def test_broker_gets_nothing_behind_a_failing_signal(
+    bus: SignalBus, ranked: t.Any, record_ranks: t.Any, pending: t.Any
+) -> None:
+    """A broker takes what it can of a burst, so it gets ordered signals singly."""
+    model = ranked(form="memory", signalbus_burst_count=4)
+    broker = MemoryBroker()
+    broker.refuse(lambda signal: signal.rank == 3)
+    bus.plugin_manager.register(broker)
+    record_ranks(model, 5, 4, 3, 2, 1)
+    with pytest.raises(ValueError, match="refused"):
+        bus.flushordered()
+
+    assert [5, 4] == [signal.values["rank"] for signal in broker.sent]
     assert ["3", "2", "1"] == pending(model)
 
 

@@ -221,6 +221,26 @@ def test_one_unroutable_signal_of_a_thousand_is_kept(
     assert ["500"] == shop.pending(paid)
 
 
+def test_flushordered_sends_nothing_behind_an_unroutable_signal(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """What comes behind a signal that no queue takes must not overtake it."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=lambda signal: (
+            queue if signal.text != "c" else "no.such.queue"
+        ),
+        signalbus_body=lambda signal: signal.text.encode(),
+    )
+    shop.record(paid, *"abcde")
+
+    with pytest.raises(ReturnedError, match=r"no\.such\.queue"):
+        shop.bus.flushordered()
+
+    assert [b"a", b"b"] == broker.bodies(queue)
+    assert ["c", "d", "e"] == shop.pending(paid)
+
+
 def test_a_signal_that_makes_no_message_stops_no_other(
     shop: Shop, broker: Broker, queue: str
 ) -> None:

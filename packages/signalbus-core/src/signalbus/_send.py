@@ -60,8 +60,8 @@ class Sender:
     """Hand bursts of one model to whoever sends it.
 
     :param ordered: whether nothing may be sent behind a signal that failed. A burst
-        method, or a broker, is trusted with the whole burst, since it gets the signals
-        in order. The single form goes on after a failure, so it gets one at a time.
+        method is trusted with the whole burst, since it gets the signals in order. The
+        single form, and brokers, go on after a failure, so they get one at a time.
     """
 
     def __init__(
@@ -70,9 +70,7 @@ class Sender:
         self._bus = bus
         self._declaration = declaration
         self._call = _hook(bus, declaration)
-        self._one_by_one = (
-            ordered and declaration.send_one is not None and not declaration.send_burst
-        )
+        self._one_by_one = ordered and declaration.send_burst is None
 
     def send(self, signals: t.Sequence[Signal]) -> Outcome:
         """Send *signals* and return what became of them.

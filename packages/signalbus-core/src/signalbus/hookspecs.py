@@ -63,9 +63,9 @@ def signalbus_send_burst(
     """Send *signals*, all of one *model*, and answer ``True`` when all are confirmed.
 
     Called inside the transaction that holds the locks on the signals' rows, in the
-    thread that flushes, within an app context. Answer ``None`` for a model whose
-    ``signalbus_broker`` does not name you. A model that has send methods of its own
-    comes to no plugin but to wrappers of this hook.
+    thread that flushes, within an app context; by ``flushordered`` with one at a time.
+    Answer ``None`` for a model whose ``signalbus_broker`` does not name you. A model
+    that has send methods of its own comes to no plugin but to wrappers of this hook.
 
     Raise :exc:`~signalbus.PartialDeliveryError` when you know which of the signals were
     not confirmed, and :exc:`~signalbus.BrokerUnavailableError` when the broker cannot
