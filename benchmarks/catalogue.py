@@ -166,6 +166,13 @@ RABBITMQ_FORM = (
         broker=True,
     ),
     Case(
+        "rabbitmq-form/headers",
+        "to RabbitMQ, with headers: properties of more than 64 bytes",
+        (ours("relay:with_headers"), SOCKET),
+        burst=5000,
+        broker=True,
+    ),
+    Case(
         "rabbitmq-form/json",
         "to RabbitMQ, a marshmallow schema writes the bodies",
         (ours("relay:as_json"), SOCKET),

@@ -12,8 +12,8 @@ from signalbus import hookimpl
 from benchmarks import memory
 from benchmarks.clock import timed
 from benchmarks.subjects.program import open_program
+from benchmarks.subjects.relay import TEXT
 from benchmarks.subjects.relay import define_broker_model
-from benchmarks.subjects.relay import text_of
 
 if t.TYPE_CHECKING:
     from benchmarks.job import Job
@@ -29,7 +29,7 @@ INTERVAL = 1.0
 def relay(job: Job) -> t.Iterator[Work]:
     """Flush a model that names its broker, and note how it goes."""
     with open_program(job) as program:
-        define_broker_model(program, job, signalbus_body=staticmethod(text_of))
+        define_broker_model(program, job, **TEXT)
         program.bus.flushmany()
         yield lambda: _watched(program, job)
 

@@ -25,7 +25,17 @@ PUBLISHERS = {
 def by_plugin(job: Job) -> t.Iterator[Work]:
     """Flush a model that names its broker; its text is the message."""
     with open_program(job) as program:
-        define_broker_model(program, job, signalbus_body=staticmethod(text_of))
+        define_broker_model(program, job, **TEXT)
+        program.bus.flushmany()
+        yield lambda: timed(program.bus.flushmany, job.size)
+
+
+@contextlib.contextmanager
+def with_headers(job: Job) -> t.Iterator[Work]:
+    """Flush a model whose messages have headers, too: longer properties."""
+    with open_program(job) as program:
+        headers = {"schema": "https://example.com/signals.json", "version": 1}
+        define_broker_model(program, job, **TEXT, signalbus_headers=headers)
         program.bus.flushmany()
         yield lambda: timed(program.bus.flushmany, job.size)
 
@@ -105,3 +115,10 @@ def _publisher(program: Program, job: Job) -> t.Callable[[t.Iterable[bytes]], No
 def text_of(signal: t.Any) -> bytes:
     """Return the message of a signal."""
     return t.cast("str", signal.payload).encode()
+
+
+#: What a model declares whose text is the message.
+TEXT: t.Mapping[str, t.Any] = {
+    "signalbus_body": staticmethod(text_of),
+    "signalbus_content_type": "text/plain",
+}

@@ -130,6 +130,22 @@ def test_a_model_may_say_more(shop: Shop, broker: Broker, queue: str) -> None:
     assert "application/octet-stream" == properties.content_type
 
 
+def test_a_model_may_say_what_its_body_is(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """The content type is the model's own where it has one."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_body=lambda signal: signal.text.encode(),
+        signalbus_content_type="text/plain",
+    )
+    shop.record(paid, "a")
+    shop.bus.flushmany()
+
+    assert ["text/plain"] == [each.content_type for each, _ in broker.take(queue)]
+
+
 def test_headers_may_be_the_same_for_all(
     shop: Shop, broker: Broker, queue: str
 ) -> None:
@@ -168,6 +184,14 @@ def test_headers_may_be_the_same_for_all(
                 "signalbus_body": "a",
             },
             "signalbus_body",
+        ),
+        (
+            {
+                "signalbus_exchange": "",
+                "signalbus_routing_key": "",
+                "signalbus_content_type": b"text/plain",
+            },
+            "signalbus_content_type",
         ),
     ],
 )

@@ -43,6 +43,14 @@ def check_declaration(model: type[t.Any]) -> None:
     body = getattr(model, "signalbus_body", None)
     if not (body is None or callable(body)):
         raise _refusal(model, "signalbus_body", body, "a function of the signal")
+    content_type = getattr(model, "signalbus_content_type", "")
+    if not _is_short_string(content_type):
+        raise _refusal(
+            model,
+            "signalbus_content_type",
+            content_type,
+            "a string, such as 'application/protobuf'",
+        )
 
 
 def _is_short_string(value: t.Any) -> bool:

@@ -29,7 +29,8 @@ class Envelope:
         self._routing_key = _as_function(model.signalbus_routing_key)
         self._headers = _as_function(getattr(model, "signalbus_headers", None))
         self._message_id = message_id_of(sa_orm.class_mapper(model))
-        self._content_type, self._body = body_writer(model)
+        content_type, self._body = body_writer(model)
+        self._content_type = getattr(model, "signalbus_content_type", content_type)
         self._type = model.__name__
         self._app_id = app_id
 
