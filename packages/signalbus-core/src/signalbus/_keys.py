@@ -32,12 +32,7 @@ def among(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:
     Of :func:`most` keys at most.
     """
     if len(columns) > 1 and dialect in MYSQL:
-        return sa.and_(
-            *[
-                column == sa.bindparam(f"key_{number}", type_=column.type)
-                for number, column in enumerate(columns)
-            ]
-        )
+        return equal(columns)
     if len(columns) > 1:
         pairs: t.Any = sa.bindparam("keys", expanding=True)
         return sa.tuple_(*columns).in_(pairs)
@@ -45,6 +40,16 @@ def among(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:
     if dialect in WITH_ARRAYS:
         return column == sa.any_(_array(column.type))
     return column.in_(sa.bindparam("keys", expanding=True))
+
+
+def equal(columns: Columns) -> sa.ColumnElement[bool]:
+    """Return the condition that the key is the first of :func:`among_params`."""
+    return sa.and_(
+        *[
+            column == sa.bindparam(f"key_{number}", type_=column.type)
+            for number, column in enumerate(columns)
+        ]
+    )
 
 
 def _array(of: sa.types.TypeEngine[t.Any]) -> sa.Cast[t.Any]:
@@ -58,11 +63,11 @@ def _array(of: sa.types.TypeEngine[t.Any]) -> sa.Cast[t.Any]:
 
 
 def among_params(keys: t.Sequence[PrimaryKey]) -> Params:
-    """Return the parameters of :func:`among`."""
-    if len(keys[0]) > 1:
-        parts = {f"key_{number}": part for number, part in enumerate(keys[0])}
-        return {"keys": list(keys), **parts}
-    return {"keys": [key[0] for key in keys]}
+    """Return the parameters of :func:`among` and :func:`equal`."""
+    first = {f"key_{number}": part for number, part in enumerate(keys[0])}
+    if len(first) > 1:
+        return {"keys": list(keys), **first}
+    return {"keys": [key for (key,) in keys], **first}
 
 
 def most(columns: Columns, dialect: str) -> int:

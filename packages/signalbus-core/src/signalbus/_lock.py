@@ -257,6 +257,10 @@ class DeletingStatements(Statements):
         """Delete a row, and wait if somebody else has locked it."""
         return self._delete(self._chosen(self.pending_keys).with_for_update())
 
+    @property
+    def _among(self) -> sa.ColumnElement[bool]:
+        return _keys.equal(self._key)
+
     def _delete(self, keys: sa.Select[t.Any]) -> sa.Executable:
         (key,) = self._mapper.primary_key
         delete = sa.delete(t.cast("sa.Table", self._mapper.local_table)).where(
