@@ -122,6 +122,15 @@ PROCESSES = tuple(
     for count in (1, 2, 4)
 )
 
+RELAYS = Case(
+    "rabbitmq-processes/2",
+    "2 flushing to RabbitMQ at a time, bursts of 5000",
+    (ours("relay:by_plugin"), SOCKET),
+    burst=5000,
+    processes=2,
+    broker=True,
+)
+
 PAYLOAD = tuple(
     Case(
         f"payload/{payload}",
@@ -266,6 +275,7 @@ CASES: tuple[Case, ...] = (
     *DEAD_ROWS,
     *BURST_COUNT,
     *PROCESSES,
+    RELAYS,
     *PAYLOAD,
     *RABBITMQ_FORM,
     *RABBITMQ_PAYLOAD,

@@ -15,6 +15,7 @@ import sqlalchemy.orm as sa_orm
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import NoBrokerError
 from signalbus import SignalBus
+from signalbus import SignalModelError
 from signalbus import hookimpl
 from signalbus import hookspecs
 
@@ -255,6 +256,41 @@ def test_hook_signalbus_models_configured_sees_its_own_models_only(
     assert Other not in plugin.models
 
 
+class Refuses:
+    """Refuses all models."""
+
+    @hookimpl
+    def signalbus_models_configured(self, models: list[t.Any]) -> None:
+        """Raise."""
+        raise SignalModelError(f"{models} cannot be sent")
+
+
+def test_refused_models_are_logged_once_and_raised_always(
+    bus: SignalBus,
+    new_model: t.Any,
+    new_app: t.Any,
+    other_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The mappers of another database do not bring up again what was refused."""
+    bus.plugin_manager.register(Refuses())
+    greeting = new_model()
+    other_db = SQLAlchemy(new_app(other_url))
+    sa_orm.configure_mappers()
+
+    class Other(other_db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    sa_orm.configure_mappers()
+
+    assert [f"A plugin refuses the models: [{greeting}] cannot be sent"] == [
+        message for message in caplog.messages if str(greeting) in message
+    ]
+    for _ in range(2):
+        with pytest.raises(SignalModelError, match="Greeting"):
+            bus.get_signal_models()
+
+
 class Broker:
     """Answers for the models that name it, and looks around meanwhile."""
 
@@ -290,7 +326,7 @@ def test_hook_signalbus_send_burst(
     bus.plugin_manager.register(broker)
     record(model, "a", "b", "c")
 
-    assert 3 == bus.flushordered()
+    assert 3 == bus.flushmany()
     assert [
         (bus, model, ["a", "b"], ["c"]),
         (bus, model, ["c"], []),

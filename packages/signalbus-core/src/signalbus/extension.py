@@ -86,6 +86,7 @@ class SignalBus:
         )
         self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
         self._autoflush: bool | None = None
+        self._announced: frozenset[type[t.Any]] = frozenset()
         self._configured: frozenset[type[t.Any]] = frozenset()
         self._flusher = Flusher(self)
         self._sendable: dict[type[t.Any], bool] = {}
@@ -248,10 +249,15 @@ class SignalBus:
         """Tell the plugins of the database's models, if there are new ones."""
         models = _discover.mapped_models(self.db.Model)
         if not self._configured.issuperset(models):
+            self._announced = frozenset(models)
             self.plugin_manager.hook.signalbus_models_configured(
                 bus=self, models=models
             )
             self._configured = frozenset(models)
+
+    def _has_new_models(self) -> bool:
+        """Tell whether there are models of which no plugin has heard yet."""
+        return not self._announced.issuperset(_discover.mapped_models(self.db.Model))
 
     def _configured_as(self, name: str) -> bool:
         """Return what the app at hand says of a setting."""
@@ -335,14 +341,14 @@ def _setting(app: flask.Flask, name: str) -> bool:
 def _on_configured(bus: SignalBus) -> None:
     """Tell *bus* of new models whenever mappers were configured, while it lives.
 
-    Those may be the mappers of another database, so what a plugin refuses is raised
-    only when this bus is asked for its models.
+    Those may be the mappers of another database, so what a plugin refuses is logged
+    here, once, and raised whenever this bus is asked for its models.
     """
     weak_bus = weakref.ref(bus)
 
     def announce() -> None:
         live_bus = weak_bus()
-        if live_bus is None:
+        if live_bus is None or not live_bus._has_new_models():  # noqa: SLF001 likewise
             return
         try:
             live_bus._announce_models()  # noqa: SLF001 made for this place
