@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from signalbus_rabbitmq import MessageProperties
 
 pytest.importorskip("signalbus_cli")
 
@@ -93,3 +94,21 @@ def test_the_page_runs(run: Run, tmp_path: Path, queue: str, broker: Broker) -> 
 
     assert "ReturnedError" in run(str(page))
     assert [] == broker.bodies(queue)
+
+
+def test_names_of_49_bytes_make_properties_of_64() -> None:
+    """The page says how long names may be for RabbitMQ to be fast."""
+    names = "n" * 10, "n" * 10, "n" * 10, "n" * 19
+    content_type, message_id, model, app = names
+    properties = MessageProperties(
+        content_type=content_type,
+        delivery_mode=2,
+        message_id=message_id,
+        timestamp=1_700_000_000,
+        type=model,
+        app_id=app,
+    )
+
+    assert "more than 49 bytes" in " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert 49 == sum(map(len, names))
+    assert 64 == len(b"".join(properties.encode()))
