@@ -55,6 +55,11 @@ DELETE_AFTER = limit("DELETE, COMMIT", "database:delete_after_commit")
 COMMIT = limit("COMMIT", "database:commit")
 SOCKET = limit("bare socket", "broker:publish", empties_table=False)
 
+DRIVER = Subject("the same statements, driver alone", "statements:driver")
+DRIVER_AFTER = Subject(DRIVER.name, "statements:driver_after_commit")
+SQLALCHEMY = Subject("the same statements, SQLAlchemy", "statements:sqlalchemy")
+SQLALCHEMY_AFTER = Subject(SQLALCHEMY.name, "statements:sqlalchemy_after_commit")
+
 
 @dataclasses.dataclass(frozen=True)
 class Goal:

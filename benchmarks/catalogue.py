@@ -7,7 +7,11 @@ import typing as t
 from benchmarks.cases import COMMIT
 from benchmarks.cases import DELETE
 from benchmarks.cases import DELETE_AFTER
+from benchmarks.cases import DRIVER
+from benchmarks.cases import DRIVER_AFTER
 from benchmarks.cases import SOCKET
+from benchmarks.cases import SQLALCHEMY
+from benchmarks.cases import SQLALCHEMY_AFTER
 from benchmarks.cases import TAKE
 from benchmarks.cases import THEIRS
 from benchmarks.cases import Case
@@ -56,7 +60,7 @@ PROMISED = (
     Case(
         "burst-1",
         "flushmany, bursts of 1, rows, sender that does nothing",
-        (ours(FLUSHMANY), theirs(FLUSHMANY), DELETE),
+        (ours(FLUSHMANY), theirs(FLUSHMANY), SQLALCHEMY, DRIVER, DELETE),
         goals=(Goal(0.8, "limit"),),
         size=3000,
         burst=1,
@@ -67,6 +71,8 @@ PROMISED = (
         (
             ours("commits:autoflush", "instances"),
             theirs("commits:autoflush"),
+            SQLALCHEMY_AFTER,
+            DRIVER_AFTER,
             DELETE_AFTER,
             COMMIT,
         ),
@@ -146,6 +152,18 @@ PAYLOAD = tuple(
         (10_000, 10_000),
         (100_000, 2_000),
     )
+)
+
+RABBITMQ_BURST = tuple(
+    Case(
+        f"rabbitmq-burst/{burst}",
+        f"to RabbitMQ, bursts of {burst}",
+        (ours("relay:by_plugin"), SOCKET),
+        size=max(20_000, 10 * burst),
+        burst=burst,
+        broker=True,
+    )
+    for burst in (1, 10, 100, 1000, 5000, 20_000)
 )
 
 RABBITMQ_PAYLOAD = tuple(
@@ -278,6 +296,7 @@ CASES: tuple[Case, ...] = (
     RELAYS,
     *PAYLOAD,
     *RABBITMQ_FORM,
+    *RABBITMQ_BURST,
     *RABBITMQ_PAYLOAD,
     *MEMORY,
     *DELIVERY,

@@ -30,7 +30,8 @@ DELETE FROM signals WHERE ctid = ANY (ARRAY(
 
 
 @contextlib.contextmanager
-def _connect(job: Job) -> t.Iterator[psycopg.Connection]:
+def connect(job: Job) -> t.Iterator[psycopg.Connection]:
+    """Connect by the driver alone."""
     address = job.database_url.replace("postgresql+psycopg:", "postgresql:")
     with psycopg.connect(address) as connection:
         yield connection
@@ -39,7 +40,7 @@ def _connect(job: Job) -> t.Iterator[psycopg.Connection]:
 @contextlib.contextmanager
 def take(job: Job) -> t.Iterator[Work]:
     """Delete the rows burst by burst, fetch what they held, and commit."""
-    with _connect(job) as connection:
+    with connect(job) as connection:
         _take_all(connection, job.burst)
         yield lambda: timed(lambda: _take_all(connection, job.burst), job.size)
 
@@ -55,7 +56,7 @@ def _take_all(connection: psycopg.Connection, burst: int) -> None:
 @contextlib.contextmanager
 def delete(job: Job) -> t.Iterator[Work]:
     """Delete one row, whose key is known, and commit; then the next."""
-    with _connect(job) as connection:
+    with connect(job) as connection:
         _delete(connection, range(1, WARM_UP))
         yield lambda: timed(
             lambda: _delete(connection, range(1, job.size + 1)), job.size
@@ -71,25 +72,35 @@ def _delete(connection: psycopg.Connection, keys: t.Iterable[int]) -> None:
 @contextlib.contextmanager
 def delete_after_commit(job: Job) -> t.Iterator[Work]:
     """Time what an autoflush cannot do without: to delete what was just committed."""
-    with _connect(job) as connection:
-        _insert_and_delete(connection, job, WARM_UP)
-        yield lambda: _insert_and_delete(connection, job, job.size)
+    with (
+        connect(job) as connection,
+        after_commits(job, lambda key: _delete(connection, [key])) as work,
+    ):
+        yield work
 
 
-def _insert_and_delete(connection: psycopg.Connection, job: Job, count: int) -> Outcome:
-    watch = Stopwatch()
-    for _ in range(count):
-        key = _insert(connection, "signals", job.payload)
-        connection.commit()
-        with watch.lap():
-            _delete(connection, [key])
-    return _typical(watch)
+@contextlib.contextmanager
+def after_commits(job: Job, work: t.Callable[[int], object]) -> t.Iterator[Work]:
+    """Commit rows, and time the *work* that follows on each, given its key."""
+    with connect(job) as connection:
+
+        def run(count: int) -> Outcome:
+            watch = Stopwatch()
+            for _ in range(count):
+                key = _insert(connection, "signals", job.payload)
+                connection.commit()
+                with watch.lap():
+                    work(key)
+            return _typical(watch)
+
+        run(WARM_UP)
+        yield lambda: run(job.size)
 
 
 @contextlib.contextmanager
 def commit(job: Job) -> t.Iterator[Work]:
     """Time the COMMIT alone of a transaction that has written a row."""
-    with _connect(job) as connection:
+    with connect(job) as connection:
         _insert_and_commit(connection, job, WARM_UP)
         yield lambda: _insert_and_commit(connection, job, job.size)
 
