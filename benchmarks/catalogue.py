@@ -131,7 +131,7 @@ PROCESSES = tuple(
 RELAYS = Case(
     "rabbitmq-processes/2",
     "2 flushing to RabbitMQ at a time, bursts of 5000",
-    (ours("relay:by_plugin"), SOCKET),
+    (ours("relay:by_plugin"),),
     burst=5000,
     processes=2,
     broker=True,
