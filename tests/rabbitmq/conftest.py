@@ -197,8 +197,7 @@ class Proxy:
         A connection that is broken may take with it what the client has not yet read.
         """
         for connection in self._sockets:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_WR)
+            _say_goodbye(connection)
 
     def refuse(self) -> None:
         """Break every connection as soon as it is made."""
@@ -269,7 +268,13 @@ class Proxy:
                     self.acked()
                 if CONNECTION_BLOCKED in data:
                     self.blocked()
-        _shut_down(client)
+        _say_goodbye(client)
+
+
+def _say_goodbye(connection: socket.socket) -> None:
+    """Send nothing more; what was sent arrives, whatever else still comes in."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
 
 
 def _shut_down(connection: socket.socket) -> None:

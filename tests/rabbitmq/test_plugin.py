@@ -333,7 +333,7 @@ def test_signals_of_a_lost_connection_are_sent_by_the_next_flush(
     )
     shop.record(paid, *map(str, range(BURST)))
     proxy.limit = 100_000
-    proxy.acked = proxy.cut
+    proxy.acked = proxy.hang_up
 
     with pytest.raises(SignalBusError, match=proxy.address):
         shop.bus.flushmany()
