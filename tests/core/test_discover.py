@@ -272,7 +272,10 @@ KEYS: dict[str, tuple[t.Callable[[], t.Any], list[t.Any]]] = {
     "enum": (_column(sa.Enum("z", "m", "a", "k", name="key")), ["a", "k", "m", "z"]),
     "binary": (_column(sa.LargeBinary(9)), [b"\xff", b"\x00a", b"a", b"A", b"~~"]),
     "boolean": (_column(sa.Boolean), [False, True]),
-    "numeric": (_column(sa.Numeric(9, 3)), [n - 3 for n in range(7)]),
+    "numeric": (
+        _column(sa.Numeric(9, 3), autoincrement=False),
+        [n - 3 for n in range(7)],
+    ),
 }
 
 
