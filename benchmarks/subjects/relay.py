@@ -14,6 +14,8 @@ if t.TYPE_CHECKING:
     from benchmarks.subjects.program import Program
     from benchmarks.subjects.program import Work
 
+Context: t.TypeAlias = "contextlib.AbstractContextManager[Work]"
+
 #: Where a library's publisher is.
 PUBLISHERS = {
     "signalbus": "signalbus_rabbitmq",
@@ -21,30 +23,27 @@ PUBLISHERS = {
 }
 
 
-@contextlib.contextmanager
-def by_plugin(job: Job) -> t.Iterator[Work]:
+def by_plugin(job: Job) -> Context:
     """Flush a model that names its broker; its text is the message."""
-    with open_program(job) as program:
-        define_broker_model(program, job, **TEXT)
-        program.bus.flushmany()
-        yield lambda: timed(program.bus.flushmany, job.size)
+    return _flush(job, **TEXT)
 
 
-@contextlib.contextmanager
-def with_headers(job: Job) -> t.Iterator[Work]:
+def with_headers(job: Job) -> Context:
     """Flush a model whose messages have headers, too: longer properties."""
-    with open_program(job) as program:
-        headers = {"schema": "https://example.com/signals.json", "version": 1}
-        define_broker_model(program, job, **TEXT, signalbus_headers=headers)
-        program.bus.flushmany()
-        yield lambda: timed(program.bus.flushmany, job.size)
+    headers = {"schema": "https://example.com/signals.json", "version": 1}
+    return _flush(job, **TEXT, signalbus_headers=headers)
+
+
+def as_json(job: Job) -> Context:
+    """Flush a model that names its broker, and leaves the message to the plugin."""
+    return _flush(job)
 
 
 @contextlib.contextmanager
-def as_json(job: Job) -> t.Iterator[Work]:
-    """Flush a model that names its broker, and leaves the message to the plugin."""
+def _flush(job: Job, **attributes: t.Any) -> t.Iterator[Work]:
+    """Flush a model with *attributes*, sent by the plugin for RabbitMQ."""
     with open_program(job) as program:
-        define_broker_model(program, job)
+        define_broker_model(program, job, **attributes)
         program.bus.flushmany()
         yield lambda: timed(program.bus.flushmany, job.size)
 
