@@ -19,7 +19,7 @@ PACKAGE = Path(signalbus.__file__).parent
 LAYERS = [
     {"__about__", "_markers", "exceptions", "typing"},
     {"hookspecs"},
-    {"plugins", "retry"},
+    {"_key_types", "plugins", "retry"},
     {"_connect", "_keys", "_pause", "_record", "_report", "_rows"},
     {"_discover", "_lock", "_send", "_delete"},
     {"_select"},

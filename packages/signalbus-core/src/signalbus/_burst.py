@@ -11,6 +11,7 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 import sqlalchemy.orm as sa_orm
+import sqlalchemy.types as sa_types
 
 from signalbus import _connect
 from signalbus import _keys
@@ -19,7 +20,9 @@ from signalbus import _send
 from signalbus import retry
 from signalbus._delete import Deletion
 from signalbus._delete import needs_session
+from signalbus._key_types import is_single_precision
 from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,19 +36,28 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("signalbus")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Prepared:
-    """All that is known of a signal model before its first row is read."""
+    """All that is known of a signal model before its first row is read.
+
+    :ivar keys_are_proven: whether rows are known to be found by their keys, so that
+        they will be when they are to be deleted. Of integers and UUIDs that is certain.
+    """
 
     declaration: Declaration
     statements: _lock.Statements
     one_row: _lock.Statements
     deletion: Deletion
     needs_session: bool
+    keys_are_proven: bool = False
 
     @classmethod
     def of(cls, declaration: Declaration, dialect: sa.Dialect) -> Prepared:
-        """Prepare a model for a kind of database."""
+        """Prepare a model for a kind of database.
+
+        :raises SignalModelError: if its rows cannot be told apart there.
+        """
+        _refuse_imprecise_keys(declaration, dialect)
         statements = _lock.Statements(declaration, dialect.name)
         by_session = needs_session(declaration)
         deletes = _lock.DeletingStatements.serve(declaration, dialect.name)
@@ -57,6 +69,10 @@ class Prepared:
             else statements,
             deletion=Deletion(declaration, dialect),
             needs_session=by_session,
+            keys_are_proven=all(
+                isinstance(column.type, (sa_types.Integer, sa_types.Uuid))
+                for column in declaration.key_columns
+            ),
         )
 
     def fits(self, declaration: Declaration) -> bool:
@@ -75,13 +91,15 @@ class Delivery:
     """What became of a burst.
 
     :param confirmed: the keys of the signals that were confirmed.
-    :param undeleted: those of them whose rows resisted, and why.
+    :param undeleted: those of them whose rows were not deleted, and why.
+    :param is_last: whether the database is in no state to go on with this model.
     """
 
     burst: _lock.Burst = _lock.NOTHING
     outcome: _send.Outcome = _send.ALL_SENT
     confirmed: t.Sequence[PrimaryKey] = ()
     undeleted: dict[PrimaryKey, Exception] = dataclasses.field(default_factory=dict)
+    is_last: bool = False
 
 
 class Courier:
@@ -123,7 +141,7 @@ class Courier:
         except Exception as error:
             if delivery.confirmed:
                 self._delete_afterwards(delivery, error)
-            elif delivery.burst.keys or self._is_transient(error):
+            elif delivery.burst.keys or self._is_about_no_row(error):
                 raise
             else:
                 return self._unreadable(selection, count, error)
@@ -160,12 +178,14 @@ class Courier:
             delivery.burst = burst
             if not burst.keys:
                 return
+            if not statements.deletes:
+                self._prove_keys(burst)
             outcome = delivery.outcome = self._sender.send(burst.signals)
             confirmed = delivery.confirmed = outcome.confirmed(burst.keys)
             if not confirmed:
                 own.rollback()
             elif not statements.deletes:
-                delivery.undeleted = self._delete(executor, burst, confirmed)
+                self._delete(executor, burst, confirmed)
 
     @contextlib.contextmanager
     def _executor(self) -> t.Iterator[Executor]:
@@ -181,49 +201,84 @@ class Courier:
             self._connection, autoflush=False, join_transaction_mode="rollback_only"
         )
 
+    def _prove_keys(self, burst: _lock.Burst) -> None:
+        """Find the rows of *burst* by their keys, once, before the first is sent.
+
+        Where the types of the model and of its table do not go together, no row might
+        be found: each would be sent by every flush, and never be deleted.
+        """
+        if self._prepared.keys_are_proven:
+            return
+        try:
+            present = self._prepared.statements.present(self._connection, burst.keys)
+        except sa_exc.DBAPIError as error:
+            if self._is_transient(error):
+                raise
+            raise self._unusable_keys() from error
+        if len(present) != len(burst.keys):
+            raise self._unusable_keys()
+        self._prepared.keys_are_proven = True
+
+    def _unusable_keys(self) -> SignalModelError:
+        return SignalModelError(
+            f"Rows of the signal model {self._declaration.model.__name__} are not found"
+            " by their primary key as the model declares it. Give its key columns the"
+            f" types that they have in the table {self._declaration.table.name}, and"
+            " make sure that the key is unique there."
+        )
+
     def _delete(
         self, executor: Executor, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]
-    ) -> dict[PrimaryKey, Exception]:
-        """Delete the rows with *keys*, and return those that are there all the same."""
+    ) -> None:
+        """Delete the rows with *keys*, which are locked: exactly these, or raise."""
         if not self._prepared.needs_session:
-            deleted = self._prepared.deletion.rows(self._connection, keys)
-            return self._kept(keys) if 0 <= deleted < len(keys) else {}
-        if isinstance(executor, sa_orm.Session):
+            self._delete_rows(keys)
+        elif isinstance(executor, sa_orm.Session):
             wanted = set(keys)
-            self._prepared.deletion.instances(
-                executor,
-                [
-                    signal
-                    for key, signal in zip(burst.keys, burst.signals, strict=True)
-                    if key in wanted
-                ],
+            signals = zip(burst.keys, burst.signals, strict=True)
+            self._delete_instances(
+                executor, keys, [signal for key, signal in signals if key in wanted]
             )
         else:
             self._delete_by_keys(keys)
-        return {}
 
-    def _kept(self, keys: t.Sequence[PrimaryKey]) -> dict[PrimaryKey, Exception]:
-        """Return those of *keys* whose rows are there, though they were deleted."""
-        error = SignalBusError(
-            f"The database took the DELETE of {self._declaration.table.name} and kept"
-            " the row. Look for a trigger or a policy that prevents it."
-        )
-        kept = self._prepared.statements.present(self._connection, keys)
-        return dict.fromkeys(kept, error)
+    def _delete_rows(self, keys: t.Sequence[PrimaryKey]) -> None:
+        deleted = self._prepared.deletion.rows(self._connection, keys)
+        if 0 <= deleted != len(keys):  # a negative count is an unknown one
+            raise self._miscounted(keys)
+
+    def _delete_instances(
+        self,
+        session: sa_orm.Session,
+        keys: t.Sequence[PrimaryKey],
+        instances: t.Sequence[object],
+    ) -> None:
+        self._prepared.deletion.instances(session, instances)
+        if self._prepared.statements.present(self._connection, keys):
+            raise self._miscounted(keys)
+
+    def _miscounted(self, keys: t.Sequence[PrimaryKey]) -> SignalBusError:
+        """Tell why other rows were deleted than the locked ones."""
+        if self._prepared.statements.present(self._connection, keys):
+            return SignalBusError(
+                f"The database took the DELETE of {self._declaration.table.name} and"
+                " kept the row. Look for a trigger or a policy that prevents it."
+            )
+        return self._unusable_keys()
 
     def _delete_by_keys(self, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose instances are not at hand."""
         if not keys:
             return
         if not self._prepared.needs_session:
-            self._prepared.deletion.rows(self._connection, keys)
+            self._delete_rows(keys)
             return
         with self._session() as session:
             for some in _keys.slices(keys, self._prepared.statements.most_keys):
                 instances = session.scalars(
                     self._prepared.statements.instances, _keys.among_params(some)
                 )
-                self._prepared.deletion.instances(session, instances.all())
+                self._delete_instances(session, some, instances.all())
 
     def _delete_afterwards(self, delivery: Delivery, error: Exception) -> None:
         """Delete what was sent in a transaction that failed; if need be, one by one."""
@@ -231,22 +286,24 @@ class Courier:
             logger.warning("A burst was sent, but not deleted, which is tried again.")
             time.sleep(next(retry.backoff(2)))
             self._delete_alone(delivery.burst, delivery.confirmed)
-        elif len(delivery.confirmed) == 1:
-            delivery.undeleted = {delivery.confirmed[0]: error}
+        elif len(delivery.confirmed) == 1 or self._is_about_no_row(error):
+            delivery.undeleted = dict.fromkeys(delivery.confirmed, error)
+            delivery.is_last = self._is_about_no_row(error)
         else:
-            delivery.undeleted = self._undeletable(delivery.burst, delivery.confirmed)
+            self._delete_one_by_one(delivery)
 
-    def _undeletable(
-        self, burst: _lock.Burst, keys: t.Iterable[PrimaryKey]
-    ) -> dict[PrimaryKey, Exception]:
-        """Delete all that can be, and return what resists, and why."""
-        errors: dict[PrimaryKey, Exception] = {}
-        for key in keys:
+    def _delete_one_by_one(self, delivery: Delivery) -> None:
+        """Delete what can be deleted, until the database itself is in the way."""
+        for position, key in enumerate(delivery.confirmed):
             try:
-                self._delete_alone(burst, [key])
+                self._delete_alone(delivery.burst, [key])
             except Exception as error:  # noqa: BLE001 others can be deleted
-                errors[key] = error
-        return errors
+                delivery.undeleted[key] = error
+                delivery.is_last = self._is_about_no_row(error)
+            if delivery.is_last:
+                left = delivery.confirmed[position:]
+                delivery.undeleted.update(dict.fromkeys(left, error))
+                return
 
     def _delete_alone(self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose signals were sent in a transaction that is over.
@@ -279,6 +336,24 @@ class Courier:
 
     def _is_transient(self, error: Exception) -> bool:
         return is_transient(self._bus, error)
+
+    def _is_about_no_row(self, error: Exception) -> bool:
+        """Tell whether *error* would meet any other row, too."""
+        return (
+            isinstance(error, SignalModelError)
+            or self._is_transient(error)
+            or retry.is_permanent(error)
+        )
+
+
+def _refuse_imprecise_keys(declaration: Declaration, dialect: sa.Dialect) -> None:
+    for column in declaration.key_columns:
+        if is_single_precision(column.type, dialect):
+            raise SignalModelError(
+                f"The signal model {declaration.model.__name__} has a primary key of"
+                f" single precision ({column.key}), which does not equal the number"
+                " that it is read as. Use a double, a decimal or an integer."
+            )
 
 
 def is_transient(bus: SignalBus, error: Exception) -> bool:

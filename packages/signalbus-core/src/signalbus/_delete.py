@@ -9,10 +9,13 @@ import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 
 from signalbus import _keys
+from signalbus._key_types import KeyType
 
 if t.TYPE_CHECKING:
     from signalbus._discover import Declaration
     from signalbus.typing import PrimaryKey
+
+_LARGEST_BIGINT = 2**63 - 1
 
 Columns: t.TypeAlias = t.Sequence[sa.Column[t.Any]]
 DeleteRows: t.TypeAlias = "t.Callable[[sa.Connection, t.Sequence[PrimaryKey]], int]"
@@ -76,7 +79,7 @@ def _deleter(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
     if dialect.name not in _keys.MYSQL:
         return _delete_listed(columns, dialect)
     (column, *others) = columns
-    if others or not isinstance(column.type, sa.Integer) or not _is_plain(column):
+    if others or not _is_indexed_number(column) or not _is_plain(column):
         return _delete_each(columns)
     return _delete_joined(column, dialect)
 
@@ -90,6 +93,12 @@ def _delete_listed(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
     return delete_rows
 
 
+def _is_indexed_number(column: sa.Column[t.Any]) -> bool:
+    """Tell whether a column is a number, and the whole primary key of its table."""
+    is_number = isinstance(column.type, sa.Integer)
+    return is_number and list(column.table.primary_key) == [column]
+
+
 def _is_plain(column: sa.Column[t.Any]) -> bool:
     """Tell whether a column's full name means itself in the text of a statement."""
     return not {"%", ":", "\\"}.intersection(f"{column.table}.{column.name}")
@@ -100,7 +109,7 @@ def _delete_joined(column: sa.Column[t.Any], dialect: sa.Dialect) -> DeleteRows:
     table, name = quote.format_table(column.table), quote.format_column(column)
     statement = sa.text(
         f"DELETE {table} FROM JSON_TABLE(:keys, '$[*]' COLUMNS (signalbus_key"
-        f" {column.type.compile(dialect)} PATH '$')) AS signalbus_keys"
+        " BIGINT PATH '$')) AS signalbus_keys"
         f" STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)"
         f" ON {table}.{name} = signalbus_keys.signalbus_key"
     )
@@ -110,17 +119,27 @@ def _delete_joined(column: sa.Column[t.Any], dialect: sa.Dialect) -> DeleteRows:
         if connection.get_execution_options().get("schema_translate_map"):
             # In text no schema is translated.
             return delete_each(connection, keys)
-        params = {"keys": json.dumps([key for (key,) in keys])}
-        return connection.execute(statement, params).rowcount
+        numbers = [key for (key,) in keys]
+        if not _are_bigints(numbers):
+            return delete_each(connection, keys)
+        return connection.execute(statement, {"keys": json.dumps(numbers)}).rowcount
 
     return delete_rows
+
+
+def _are_bigints(values: t.Sequence[t.Any]) -> bool:
+    """Tell whether none of *values* becomes NULL, or another, as a BIGINT.
+
+    The column may hold more than its model says: texts, or unsigned numbers.
+    """
+    return set(map(type, values)) == {int} and max(values) <= _LARGEST_BIGINT
 
 
 def _delete_each(columns: Columns) -> DeleteRows:
     names = [f"key_{number}" for number in range(len(columns))]
     statement = sa.delete(columns[0].table).where(
         *[
-            column == sa.bindparam(name, type_=column.type)
+            column == sa.bindparam(name, type_=KeyType(column.type))
             for column, name in zip(columns, names, strict=True)
         ]
     )

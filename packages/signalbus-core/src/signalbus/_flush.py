@@ -280,7 +280,9 @@ class Run:
         error = self._report(declaration, delivery)
         if error is not None:
             self._notify_failed(declaration, error)
-        return not (delivery.outcome.unavailable or (job.ordered and error))
+        return not (
+            delivery.is_last or delivery.outcome.unavailable or (job.ordered and error)
+        )
 
     def _report(self, declaration: Declaration, delivery: Delivery) -> Exception | None:
         """Report what a delivery left, and return the first error."""

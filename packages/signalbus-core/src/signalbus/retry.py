@@ -29,6 +29,31 @@ MYSQL_RACES = frozenset({1205, 1213, 1020})
 #: shutting down, crashed, starting up. Class 08 is a connection that failed.
 PASSING_STATES = frozenset({"55P03", "57P01", "57P02", "57P03"})
 
+#: What SQLSTATEs begin with that no other row and no other try can avoid: features that
+#: are missing, a transaction that is read-only, logins, names and privileges, resources
+#: such as the disk, limits of statements, and the state and configuration of objects.
+PERMANENT_STATES = ("0A", "25006", "28", "3D", "3F", "42", "53", "54", "58", "XX")
+
+#: The same of MySQL and MariaDB: privileges (1044, 1045, 1142, 1143, 1227, 1370), names
+#: (1046, 1049, 1054, 1109, 1146, 1176), syntax (1064), servers and transactions that are
+#: read-only (1036, 1290, 1792, 1836), disk (1021, 1114), binlog (1598, 1665).
+MYSQL_PERMANENT = frozenset(
+    {1021, 1036, 1044, 1045, 1046, 1049, 1054, 1064, 1109, 1114, 1142, 1143, 1146}
+    | {1176, 1227, 1290, 1370, 1598, 1665, 1792, 1836}
+)
+
+#: The same of SQLite, which has no numbers before Python 3.11.
+SQLITE_PERMANENT = (
+    "no such table",
+    "no such column",
+    "attempt to write a readonly database",
+    "unable to open database file",
+    "database or disk is full",
+    "disk I/O error",
+    "database disk image is malformed",
+    "file is not a database",
+)
+
 
 def backoff(tries: int, first: float = 0.05, most: float = 5.0) -> t.Iterator[float]:
     """Yield the waits between *tries* tries, in seconds.
@@ -92,6 +117,21 @@ def is_transient(error: BaseException) -> bool:
         or (isinstance(error, sa_exc.OperationalError) and error.statement is None)
         or state in PASSING_STATES
         or state.startswith("08")
+    )
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether *error* is about the database or the statement, and not about rows.
+
+    A privilege or a table that is missing, a database that is read-only, damaged or
+    full: no other row fares better, and no other try.
+    """
+    if not isinstance(error, sa_exc.DBAPIError):
+        return False
+    return (
+        _sqlstate(error).startswith(PERMANENT_STATES)
+        or _mysql_code(error) in MYSQL_PERMANENT
+        or str(error.orig).startswith(SQLITE_PERMANENT)
     )
 
 

@@ -1,0 +1,98 @@
+"""Types in which primary keys are given to the database without losing anything.
+
+A model may declare ``String(4)`` or ``Numeric(6, 2)`` for a column that holds more.
+PostgreSQL casts a parameter to the declared type, and cuts or rounds it without a
+word: another row would be found. So keys go there in the widest type of their kind.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+import sqlalchemy.dialects.postgresql as sa_postgresql
+
+AnyType: t.TypeAlias = "sa.types.TypeEngine[t.Any]"
+
+#: From this precision on, in bits, a FLOAT is a double.
+_DOUBLE_BITS = 25
+
+
+class KeyType(sa.TypeDecorator[t.Any]):
+    """The type of a key column, as its values are given to the database.
+
+    Values are converted as the column's own type does; only the cast is wider.
+    """
+
+    impl = sa.types.NullType
+    cache_ok = True
+
+    def __init__(self, declared: AnyType) -> None:
+        super().__init__()
+        self.declared = declared
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> AnyType:
+        """Return the type in which *dialect* is given the values."""
+        declared = _decorated(self.declared, dialect)
+        return _widest(declared) if dialect.name == "postgresql" else declared
+
+    def bind_processor(self, dialect: sa.Dialect) -> t.Any:
+        """Convert values as the declared type does."""
+        return self.declared.dialect_impl(dialect).bind_processor(dialect)
+
+
+class _BlankPadded(sa.types.UserDefinedType[str]):
+    """CHAR of any length, on PostgreSQL; its ``CHAR`` means ``CHAR(1)``."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        """Return its name in SQL."""
+        return "BPCHAR"
+
+
+def is_single_precision(declared: AnyType, dialect: sa.Dialect) -> bool:
+    """Tell whether values of this type do not equal the numbers they are read as."""
+    base = _decorated(declared, dialect)
+    if not isinstance(base, sa.Float) or isinstance(base, sa.Double):
+        return False
+    if dialect.name == "postgresql":
+        default = 0 if isinstance(base, sa.REAL) else _DOUBLE_BITS
+        return (base.precision or default) < _DOUBLE_BITS
+    is_mysql = dialect.name in {"mysql", "mariadb"} and not isinstance(base, sa.REAL)
+    return is_mysql and (base.precision or 0) < _DOUBLE_BITS
+
+
+def _decorated(declared: AnyType, dialect: sa.Dialect) -> AnyType:
+    """Return the type below a ``TypeDecorator``."""
+    if isinstance(declared, sa.Interval):  # a decorator only where there is no INTERVAL
+        return declared.dialect_impl(dialect)
+    while isinstance(declared, sa.TypeDecorator):
+        declared = declared.load_dialect_impl(dialect)
+    return declared
+
+
+def _widest(declared: AnyType) -> AnyType:
+    """Return the widest type of PostgreSQL that is of the kind of *declared*."""
+    if isinstance(declared, sa.Integer):
+        return sa.BigInteger()
+    if isinstance(declared, (sa.CHAR, sa.NCHAR)):
+        return _BlankPadded()
+    if isinstance(declared, sa_postgresql.DOMAIN):
+        return _widest(declared.data_type)
+    if isinstance(declared, sa_postgresql.BIT):
+        return sa_postgresql.BIT(varying=True)
+    if isinstance(declared, sa.Enum):
+        return declared if declared.native_enum else sa.String()
+    return _unlimited(declared)
+
+
+def _unlimited(declared: AnyType) -> AnyType:
+    """Return *declared* without a length, a precision and a scale."""
+    limits = {"length", "precision", "scale", "fields"} & vars(declared).keys()
+    if isinstance(declared, sa.Float) or not limits:
+        return declared
+    unlimited = declared.copy()
+    for limit in limits:
+        setattr(unlimited, limit, None)
+    return unlimited
