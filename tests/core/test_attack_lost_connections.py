@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 from signalbus import SignalBus
+from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -77,6 +78,44 @@ def cut(db: SQLAlchemy) -> None:
             " WHERE db = database() AND id <> connection_id()"
         ).all():
             connection.exec_driver_sql(f"KILL {thread.id}")
+
+
+class CutAfterCommit:
+    """A plugin that cuts all connections when a burst has been committed."""
+
+    def __init__(self, db: SQLAlchemy) -> None:
+        """Cut those of *db*."""
+        self.db = db
+
+    @hookimpl
+    def signalbus_burst_sent(self) -> None:
+        """Cut."""
+        cut(self.db)
+
+
+class TestPoolThatDoesNotRollBack:
+    """The pool does not look at what it gets back: so the bus has to."""
+
+    @pytest.fixture
+    def app(
+        self, new_app: t.Callable[..., Flask], engine_url: str, app: Flask
+    ) -> Flask:
+        """Give an app whose pool takes its connections back as they are."""
+        options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+        options = {**options, "pool_reset_on_return": None, "pool_size": 2}
+        return new_app(engine_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+
+    @pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+    def test_connection_that_breaks_at_the_end_is_not_kept(
+        self, db: SQLAlchemy, bus: SignalBus, refused: SignalModel, method: str
+    ) -> None:
+        """A connection that is lost after the commit costs no slot of the pool."""
+        refused.send_signalbus_message = classmethod(lambda cls, signal: None)
+        bus.plugin_manager.register(CutAfterCommit(db))
+        db.session.remove()
+
+        assert 1 == getattr(bus, method)()
+        assert 0 == db.engine.pool.checkedout()
 
 
 def test_refused_signal_stays_when_the_connection_was_lost(

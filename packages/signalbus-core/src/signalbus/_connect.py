@@ -22,9 +22,7 @@ if t.TYPE_CHECKING:
 ISOLATION = "READ COMMITTED"
 
 #: What :func:`_is_read_committed` found.
-_read_committed: weakref.WeakKeyDictionary[sa.Engine, bool] = (
-    weakref.WeakKeyDictionary()
-)
+_known_levels: weakref.WeakKeyDictionary[sa.Engine, bool] = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
@@ -40,26 +38,57 @@ def connect(
     """
     engine = _engine(db, declaration)
     _refuse_shared_connection(engine)
-    options: dict[str, t.Any] = {"signalbus_wait_for_disk": wait_for_disk}
-    if engine.dialect.name != "sqlite" and not _is_read_committed(engine):
-        options["isolation_level"] = ISOLATION
     with engine.connect() as connection:
         if isinstance(engine.pool, sa_pool.SingletonThreadPool):
-            _refuse_open_transaction(connection.connection.dbapi_connection)
-        _set_options(connection, options)
-        yield connection
+            _refuse_open_transaction(_driver_connection(connection))
+        connection.execution_options(signalbus_wait_for_disk=wait_for_disk)
+        if engine.dialect.name == "sqlite" or _is_read_committed(engine):
+            yield connection
+        else:
+            with _read_committed(connection):
+                yield connection
 
 
-def _set_options(connection: sa.Connection, options: t.Mapping[str, t.Any]) -> None:
-    """Set execution options; one of them, the level, may need the server for it.
+@contextlib.contextmanager
+def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
+    """Hold *connection* at READ COMMITTED, and give it back as it was.
+
+    SQLAlchemy's own option would put the level back while the pool takes the connection
+    in. A connection that breaks at that moment never gets there, and its place in the
+    pool is lost.
+    """
+    _set_level(connection)
+    connection.execution_options(signalbus_level=ISOLATION)
+    try:
+        yield
+    finally:
+        _reset_level(connection)
+
+
+def _set_level(connection: sa.Connection) -> None:
+    """Set the isolation level, for which the server may be needed.
 
     A connection that died in the pool is found out by that, and SQLAlchemy takes note
     of it only if it happens in a statement.
     """
+    dialect = connection.dialect
     try:
-        connection.execution_options(**options)
-    except connection.dialect.loaded_dbapi.Error:
+        dialect.set_isolation_level(_driver_connection(connection), ISOLATION)
+    except dialect.loaded_dbapi.Error:
         connection.exec_driver_sql("SELECT 1")
+        raise
+
+
+def _reset_level(connection: sa.Connection) -> None:
+    """Put the engine's isolation level back, or throw the connection away."""
+    if connection.invalidated:
+        return
+    try:
+        connection.dialect.reset_isolation_level(_driver_connection(connection))
+    except Exception:  # noqa: BLE001 whatever is wrong with it, nobody shall get it
+        connection.invalidate()
+    except BaseException:
+        connection.invalidate()
         raise
 
 
@@ -69,9 +98,13 @@ def _renew(connection: sa.Connection) -> None:
     SQLAlchemy would take one at the engine's level. If that is AUTOCOMMIT, locks do not
     hold, and a row that is deleted before it is sent does not come back.
     """
-    level = connection.get_execution_options().get("isolation_level")
-    if connection.invalidated and level is not None:
-        _set_options(connection, {"isolation_level": level})
+    options = connection.get_execution_options()
+    if connection.invalidated and "signalbus_level" in options:
+        _set_level(connection)
+
+
+def _driver_connection(connection: sa.Connection) -> t.Any:
+    return connection.connection.dbapi_connection
 
 
 def _is_read_committed(engine: sa.Engine) -> bool:
@@ -81,12 +114,12 @@ def _is_read_committed(engine: sa.Engine) -> bool:
     """
     if engine.dialect.name != "postgresql":
         return False
-    answer = _read_committed.get(engine)
+    answer = _known_levels.get(engine)
     if answer is None:
         with engine.connect() as connection:
-            has_transactions = not connection.connection.dbapi_connection.autocommit  # type: ignore[union-attr]
+            has_transactions = not _driver_connection(connection).autocommit
             answer = has_transactions and connection.get_isolation_level() == ISOLATION
-        _read_committed[engine] = answer
+        _known_levels[engine] = answer
     return answer
 
 
@@ -121,7 +154,7 @@ def _unprepared(connection: sa.Connection) -> t.Iterator[None]:
     PostgreSQL keeps the plan of a prepared statement. A plan that was made when the
     table was empty, which it often is, scans all of it when it has filled.
     """
-    driver_connection: t.Any = connection.connection.dbapi_connection
+    driver_connection = _driver_connection(connection)
     threshold = getattr(driver_connection, "prepare_threshold", None)
     if threshold is None:
         yield
@@ -142,7 +175,7 @@ def _waits_for_disk(connection: sa.Connection) -> bool:
 
 def _begin_immediate(connection: sa.Connection) -> None:
     """Lock the SQLite database for writing before anything is read."""
-    driver_connection = connection.connection.dbapi_connection
+    driver_connection = _driver_connection(connection)
     if getattr(driver_connection, "in_transaction", False):
         connection.exec_driver_sql("ROLLBACK")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
