@@ -21,6 +21,7 @@ from signalbus import retry
 from signalbus._delete import Deletion
 from signalbus._delete import needs_session
 from signalbus._key_types import is_single_precision
+from signalbus._lock_by_key import KeyLockingStatements
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 
@@ -58,15 +59,12 @@ class Prepared:
         :raises SignalModelError: if its rows cannot be told apart there.
         """
         _refuse_imprecise_keys(declaration, dialect)
-        statements = _lock.Statements(declaration, dialect.name)
+        statements = _statements(declaration, dialect.name)
         by_session = needs_session(declaration)
-        deletes = _lock.DeletingStatements.serve(declaration, dialect.name)
         return cls(
             declaration=declaration,
             statements=statements,
-            one_row=_lock.DeletingStatements(declaration, dialect.name)
-            if deletes and not by_session
-            else statements,
+            one_row=statements if by_session else _for_one_row(statements, declaration),
             deletion=Deletion(declaration, dialect),
             needs_session=by_session,
             keys_are_proven=all(
@@ -344,6 +342,23 @@ class Courier:
             or self._is_transient(error)
             or retry.is_permanent(error)
         )
+
+
+def _statements(declaration: Declaration, dialect: str) -> _lock.Statements:
+    if KeyLockingStatements.serve(declaration):
+        return KeyLockingStatements(declaration, dialect)
+    return _lock.Statements(declaration, dialect)
+
+
+def _for_one_row(
+    statements: _lock.Statements, declaration: Declaration
+) -> _lock.Statements:
+    """Return the statements for a burst of one: those that delete, if they can."""
+    dialect = statements.dialect
+    is_plain = not isinstance(statements, KeyLockingStatements)
+    if is_plain and _lock.DeletingStatements.serve(declaration, dialect):
+        return _lock.DeletingStatements(declaration, dialect)
+    return statements
 
 
 def _refuse_imprecise_keys(declaration: Declaration, dialect: sa.Dialect) -> None:

@@ -139,12 +139,37 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
 def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
     """Run a transaction of signalbus's own on *connection*."""
     _renew(connection)
-    with _unprepared(connection), connection.begin() as own:
+    with (
+        _unprepared(connection),
+        connection.begin() as own,
+        _ended_by_statement(connection, own),
+    ):
         if connection.dialect.name == "sqlite":
             _begin_immediate(connection)
         elif not _waits_for_disk(connection):
             connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
         yield own
+
+
+@contextlib.contextmanager
+def _ended_by_statement(
+    connection: sa.Connection, own: sa.Transaction
+) -> t.Iterator[None]:
+    """End a transaction of SQLite's where its driver, in autocommit mode, would not.
+
+    ``autocommit=True``, from Python 3.12 on, makes commit and rollback do nothing.
+    """
+    driver_connection = _driver_connection(connection)
+    is_sqlite = connection.dialect.name == "sqlite"
+    if not is_sqlite or getattr(driver_connection, "autocommit", None) is not True:
+        yield
+        return
+    try:
+        yield
+        driver_connection.execute("COMMIT" if own.is_active else "ROLLBACK")
+    finally:
+        if driver_connection.in_transaction:
+            driver_connection.execute("ROLLBACK")
 
 
 @contextlib.contextmanager

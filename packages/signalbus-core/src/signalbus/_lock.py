@@ -45,9 +45,14 @@ class Statements:
         self._model = declaration.model
         self._mapper = declaration.mapper
         self._as_rows = declaration.as_rows
-        self._dialect = dialect
+        self.dialect = dialect
         names = _rows.attribute_names(self._mapper)
         self._names = names
+        self._stored = [
+            attribute.key
+            for attribute in self._mapper.column_attrs
+            if isinstance(attribute.columns[0], sa.Column)
+        ]
         self._make_rows = _rows.row_maker(self._model, names)
         self._key_of_row = _key_getter(self._mapper, names)
 
@@ -120,15 +125,15 @@ class Statements:
     @functools.cached_property
     def most_keys(self) -> int:
         """How many keys may be chosen at a time."""
-        return _keys.most(self._key, self._dialect)
+        return _keys.most(self._key, self.dialect)
 
     @property
     def _among(self) -> sa.ColumnElement[bool]:
-        return _keys.among(self._key, self._dialect)
+        return _keys.among(self._key, self.dialect)
 
     @property
     def _after(self) -> sa.ColumnElement[bool]:
-        return _keys.after(self._key, self._dialect)
+        return _keys.after(self._key, self.dialect)
 
     def _signals(self) -> sa.Select[t.Any]:
         if not self._as_rows:
@@ -156,9 +161,9 @@ class Statements:
         """
         table = self._mapper.local_table
         ordered = select.order_by(*self._key)
-        if self._dialect not in _keys.MYSQL or not _is_keyed(self._mapper, table):
+        if self.dialect not in _keys.MYSQL or not _is_keyed(self._mapper, table):
             return ordered
-        return ordered.with_hint(table, "FORCE INDEX (PRIMARY)", self._dialect)
+        return ordered.with_hint(table, "FORCE INDEX (PRIMARY)", self.dialect)
 
     def _own(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         """Leave the rows of inheriting models to them."""
@@ -183,11 +188,12 @@ class Statements:
         """Return the values of a signal's columns, as they were loaded or set.
 
         One that an instance does not hold, as of a deferred column, equals no other.
+        What the database computes is left out: it may differ each time.
         """
         if self._as_rows:
-            return tuple(signal)
+            return [getattr(signal, name) for name in self._stored]
         loaded = sa.inspect(signal, raiseerr=True).dict
-        return [loaded.get(name, object()) for name in self._names]
+        return [loaded.get(name, object()) for name in self._stored]
 
     def present(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
@@ -230,10 +236,6 @@ class DeletingStatements(Statements):
             dialect in _keys.WITH_ARRAYS
             and len(declaration.mapper.primary_key) == 1
             and (declaration.as_rows or not declaration.mapper.relationships)
-            and all(
-                isinstance(attribute.columns[0], sa.Column)
-                for attribute in declaration.mapper.column_attrs
-            )
         )
 
     @functools.cached_property

@@ -1,0 +1,68 @@
+"""Lock rows by their keys alone, for models whose SELECT cannot be locked.
+
+PostgreSQL locks no rows of a query with window functions, nor of the outer side of a
+join; MySQL locks what a subquery reads, too. So the plain keys are locked first, and
+the signals are read after, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from signalbus import _keys
+from signalbus._lock import NOTHING
+from signalbus._lock import Burst
+from signalbus._lock import Statements
+
+if t.TYPE_CHECKING:
+    import sqlalchemy.orm as sa_orm
+
+    from signalbus._discover import Declaration
+
+
+class KeyLockingStatements(Statements):
+    """Statements that lock keys, and read the signals in a second step."""
+
+    @staticmethod
+    def serve(declaration: Declaration) -> bool:
+        """Tell whether a model's SELECT has more in it than columns of its tables."""
+        mapper = declaration.mapper
+        return mapper.with_polymorphic is not None or not all(
+            isinstance(attribute.columns[0], sa.Column)
+            for attribute in mapper.column_attrs
+        )
+
+    @property
+    def _key(self) -> list[t.Any]:
+        """The columns themselves: the model's attributes would bring its joins."""
+        return list(self._mapper.primary_key)
+
+    def _signals(self) -> sa.Select[t.Any]:
+        return self._own(sa.select(*self._key))
+
+    def take(
+        self,
+        executor: sa.Connection | sa_orm.Session,
+        statement: sa.Executable,
+        params: _keys.Params,
+    ) -> Burst:
+        """Lock keys with one of the locking statements, and read their signals."""
+        keys = [tuple(row) for row in executor.execute(statement, params)]
+        bursts = [
+            super(KeyLockingStatements, self).take(
+                executor, self._reading, _keys.among_params(some)
+            )
+            for some in _keys.slices(keys, self.most_keys)
+        ]
+        if not bursts:
+            return NOTHING
+        return Burst(
+            [signal for burst in bursts for signal in burst.signals],
+            [key for burst in bursts for key in burst.keys],
+        )
+
+    @property
+    def _reading(self) -> sa.Executable:
+        return self._chosen(super()._signals())
