@@ -237,9 +237,7 @@ def test_key_that_is_not_unique_deletes_nothing_unsent(
         "greeting", db.metadata, sa.Column("id", sa.Integer), sa.Column("text", sa.Text)
     )
     mapping = {"__table__": table, "__mapper_args__": {"primary_key": [table.c.id]}}
-    model = new_model(
-        form="row", id=table.c.id, text=table.c.text, **mapping, **SILENT
-    )
+    model = new_model(form="row", id=table.c.id, text=table.c.text, **mapping, **SILENT)
     model.signalbus_burst_count = 3
     with db.engine.begin() as connection:
         rows = [{"id": 1, "text": "refused"}, {"id": 1, "text": "sent"}]
@@ -281,9 +279,7 @@ def test_table_without_a_primary_key_is_emptied(
         "greeting", db.metadata, sa.Column("id", sa.Integer), sa.Column("text", sa.Text)
     )
     mapping = {"__table__": table, "__mapper_args__": {"primary_key": [table.c.id]}}
-    model = new_model(
-        form="row", id=table.c.id, text=table.c.text, **mapping, **SILENT
-    )
+    model = new_model(form="row", id=table.c.id, text=table.c.text, **mapping, **SILENT)
     model.signalbus_burst_count = burst_count
     with db.engine.begin() as connection:
         connection.execute(sa.insert(table), [{"id": 1}, {"id": 2}, {"id": 3}])

@@ -297,11 +297,11 @@ class Courier:
                 self._delete_alone(delivery.burst, [key])
             except Exception as error:  # noqa: BLE001 others can be deleted
                 delivery.undeleted[key] = error
-                delivery.is_last = self._is_about_no_row(error)
-            if delivery.is_last:
-                left = delivery.confirmed[position:]
-                delivery.undeleted.update(dict.fromkeys(left, error))
-                return
+                if self._is_about_no_row(error):
+                    left = delivery.confirmed[position:]
+                    delivery.undeleted.update(dict.fromkeys(left, error))
+                    delivery.is_last = True
+                    return
 
     def _delete_alone(self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose signals were sent in a transaction that is over.

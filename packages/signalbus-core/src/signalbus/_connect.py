@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
     from signalbus._discover import Declaration
 
-ISOLATION = "READ COMMITTED"
+ISOLATION: t.Final = "READ COMMITTED"
 
 #: What :func:`_is_read_committed` found.
 _known_levels: weakref.WeakKeyDictionary[sa.Engine, bool] = weakref.WeakKeyDictionary()

@@ -46,7 +46,7 @@ class _BlankPadded(sa.types.UserDefinedType[str]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: t.Any) -> str:
         """Return its name in SQL."""
         return "BPCHAR"
 

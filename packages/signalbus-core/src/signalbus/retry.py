@@ -34,9 +34,9 @@ PASSING_STATES = frozenset({"55P03", "57P01", "57P02", "57P03"})
 #: such as the disk, limits of statements, and the state and configuration of objects.
 PERMANENT_STATES = ("0A", "25006", "28", "3D", "3F", "42", "53", "54", "58", "XX")
 
-#: The same of MySQL and MariaDB: privileges (1044, 1045, 1142, 1143, 1227, 1370), names
-#: (1046, 1049, 1054, 1109, 1146, 1176), syntax (1064), servers and transactions that are
-#: read-only (1036, 1290, 1792, 1836), disk (1021, 1114), binlog (1598, 1665).
+#: The same of MySQL and MariaDB: privileges (1044, 1045, 1142, 1143, 1227, 1370),
+#: names (1046, 1049, 1054, 1109, 1146, 1176), syntax (1064), servers and transactions
+#: that are read-only (1036, 1290, 1792, 1836), disk (1021, 1114), binlog (1598, 1665).
 MYSQL_PERMANENT = frozenset(
     {1021, 1036, 1044, 1045, 1046, 1049, 1054, 1064, 1109, 1114, 1142, 1143, 1146}
     | {1176, 1227, 1290, 1370, 1598, 1665, 1792, 1836}
