@@ -136,6 +136,27 @@ def test_refused_signal_stays_when_the_connection_was_lost(
     assert bus.count_pending() == {refused: 1}
 
 
+def test_connection_that_is_lost_twice_is_replaced_again(
+    db: SQLAlchemy, bus: SignalBus, refused: SignalModel
+) -> None:
+    """A connection that replaces a lost one may be lost as well."""
+    refused.send_signalbus_message = classmethod(lambda cls, signal: None)
+    cutting = iter([lambda: cut(db), lambda: cut(db)])
+
+    def cut_at_select(_: sa.Connection, __: object, text: str, *rest: object) -> None:
+        if "SKIP LOCKED" in text:
+            next(cutting, lambda: None)()
+            sa.event.listen(db.engine, "checkout", cut_at_checkout)
+
+    def cut_at_checkout(*_: object) -> None:
+        next(cutting, lambda: None)()
+
+    sa.event.listen(db.engine, "before_cursor_execute", cut_at_select)
+
+    assert 1 == bus.flushmany()
+    assert next(cutting, None) is None
+
+
 @pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
 def test_connections_that_died_in_the_pool_are_replaced(
     db: SQLAlchemy, bus: SignalBus, refused: SignalModel, method: str

@@ -75,7 +75,10 @@ def _set_level(connection: sa.Connection) -> None:
     try:
         dialect.set_isolation_level(_driver_connection(connection), ISOLATION)
     except dialect.loaded_dbapi.Error:
-        connection.exec_driver_sql("SELECT 1")
+        try:
+            connection.exec_driver_sql("SELECT 1")
+        finally:
+            connection.rollback()
         raise
 
 
