@@ -20,7 +20,7 @@ LAYERS = [
     {"__about__", "_markers", "exceptions", "typing"},
     {"hookspecs"},
     {"_key_types", "plugins", "retry"},
-    {"_connect", "_keys", "_pause", "_record", "_report", "_rows"},
+    {"_connect", "_key_list", "_keys", "_pause", "_record", "_report", "_rows"},
     {"_discover", "_lock", "_send", "_delete"},
     {"_lock_by_key", "_select"},
     {"_burst"},

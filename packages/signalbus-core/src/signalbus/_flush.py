@@ -21,6 +21,7 @@ from signalbus._burst import is_transient
 from signalbus._discover import Declaration
 from signalbus._discover import declaration_of
 from signalbus._discover import marks_of
+from signalbus._key_list import KeyList
 from signalbus._pause import Pauses
 from signalbus._report import Report
 from signalbus._select import Chosen
@@ -43,6 +44,10 @@ logger = logging.getLogger("signalbus")
 #: often, because somebody is waiting for it.
 TRIES = 7
 AUTOFLUSH_TRIES = 3
+
+#: How many keys are fetched at a time. All at once, a driver's copies of them would
+#: take many times the memory of the keys.
+KEYS_AT_A_TIME = 10_000
 
 #: How long to wait between looks at rows that others have locked, in seconds.
 FIRST_LOOK = 0.01
@@ -115,7 +120,7 @@ class Flusher:
             except SignalModelError as error:
                 logger.error("Signals stay pending: %s", error)  # noqa: TRY400 no fault of the code
                 continue
-            run.work(self._autoflush_jobs(declaration, _sorted(keys)))
+            run.work(self._autoflush_jobs(declaration, keys))
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
@@ -149,9 +154,12 @@ class Flusher:
     ) -> list[Job]:
         carrier = declaration.carrier
         if self._pauses.admits(carrier):
-            return [Job(declaration, Chosen(keys))]
+            return [Job(declaration, Chosen(keys, arranged=True))]
         if self._pauses.admits_probe(carrier):
-            return [Job(declaration, Chosen(part)) for part in (keys[:1], keys[1:])]
+            return [
+                Job(declaration, Chosen(part, arranged=True))
+                for part in (keys[:1], keys[1:])
+            ]
         return []
 
 
@@ -174,19 +182,19 @@ class Run:
 
     def pending_keys(
         self, declaration: Declaration, order_by: t.Sequence[t.Any] = ()
-    ) -> list[PrimaryKey]:
+    ) -> t.Sequence[PrimaryKey]:
         """Read which signals of a model are pending now."""
 
-        def read(connection: sa.Connection) -> list[PrimaryKey]:
+        def read(connection: sa.Connection) -> KeyList:
             statements = self._prepare(declaration, connection).statements
             select = statements.pending_keys_by(order_by)
-            return [tuple(row) for row in connection.execute(select)]
+            return _read_keys(connection, select, len(declaration.key_columns))
 
         return self._read(declaration, read)
 
     def present_keys(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey]
-    ) -> list[PrimaryKey]:
+    ) -> t.Sequence[PrimaryKey]:
         """Read which of *keys* are still pending."""
 
         def read(connection: sa.Connection) -> list[PrimaryKey]:
@@ -198,11 +206,11 @@ class Run:
     def _read(
         self,
         declaration: Declaration,
-        read: t.Callable[[sa.Connection], list[PrimaryKey]],
-    ) -> list[PrimaryKey]:
+        read: t.Callable[[sa.Connection], t.Sequence[PrimaryKey]],
+    ) -> t.Sequence[PrimaryKey]:
         """Read keys of a model; none, if that fails: other models still go out."""
 
-        def attempt() -> list[PrimaryKey]:
+        def attempt() -> t.Sequence[PrimaryKey]:
             with _connect.connect(self._bus.db, declaration) as connection:
                 return read(connection)
 
@@ -318,6 +326,21 @@ class Run:
         )
 
 
+def _read_keys(
+    connection: sa.Connection, select: sa.Select[t.Any], width: int
+) -> KeyList:
+    """Read keys of *width* columns: a few at once, many through a server's cursor."""
+    keys = KeyList(width)
+    few = connection.execute(select.limit(KEYS_AT_A_TIME)).all()
+    if len(few) < KEYS_AT_A_TIME:
+        keys.extend(few)
+        return keys
+    options = {"yield_per": KEYS_AT_A_TIME}
+    for some in connection.execute(select, execution_options=options).partitions():
+        keys.extend(some)
+    return keys
+
+
 def _still_locked(run: Run, jobs: t.Iterable[Job]) -> list[Job]:
     """Return jobs for the rows that were passed over and still exist."""
     left = [
@@ -349,14 +372,6 @@ def _notify(
             manager.subset_hook_caller(name, others)(**facts)
         except Exception:
             logger.exception("A plugin failed in %s", name)
-
-
-def _sorted(keys: t.Iterable[PrimaryKey]) -> list[PrimaryKey]:
-    """Return *keys* in ascending order, for those that have one."""
-    try:
-        return sorted(keys)
-    except TypeError:
-        return list(keys)
 
 
 def _looks_until(deadline: float) -> t.Iterator[float]:

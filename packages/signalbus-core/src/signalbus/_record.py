@@ -4,10 +4,13 @@ A signal is noted when its INSERT was executed, under the (nested) transaction t
 executed it. A savepoint that is released hands its notes to the transaction around it;
 one that rolls back drops them, and so does an expunge. Notes are primary keys, not
 instances, so that a large transaction keeps nothing alive.
+
+SQLAlchemy sorts the inserts of a flush. So each note says when its signal was added.
 """
 
 from __future__ import annotations
 
+import operator
 import typing as t
 
 import sqlalchemy as sa
@@ -17,11 +20,19 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
-#: The primary keys of the signals that a transaction persisted, in their order.
-Recorded: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, None]]"
+#: The primary keys of the signals that a transaction persisted. Models and keys are in
+#: the order in which the signals were added.
+Recorded: t.TypeAlias = "dict[SignalModel, list[PrimaryKey]]"
+
+#: When a signal was added: the number of the flush, and the signal's place in it.
+Added: t.TypeAlias = tuple[int, int]
+
+#: The notes of one transaction.
+Notes: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added]]"
 
 #: Where the notes of a session are, in its ``info``.
 NOTES = "signalbus.notes"
+FLUSHES = "signalbus.flushes"
 COMMITTED = "signalbus.committed"
 
 
@@ -43,6 +54,7 @@ class Recorder:
 
     def listen(self, sessions: sa_orm.scoped_session[t.Any]) -> None:
         """Begin to follow *sessions*."""
+        sa.event.listen(sessions, "after_flush", _count_flush)
         sa.event.listen(sessions, "pending_to_persistent", self._note)
         sa.event.listen(sessions, "persistent_to_detached", self._forget)
         sa.event.listen(sessions, "after_commit", self._hand_up)
@@ -54,12 +66,14 @@ class Recorder:
             return
         transaction = _current_transaction(session)
         recorded = session.info.setdefault(NOTES, {}).setdefault(transaction, {})
-        recorded.setdefault(type(instance), {})[_key(instance)] = None
+        state = sa.inspect(instance, raiseerr=True)
+        added = session.info.get(FLUSHES, 0), state.insert_order or 0
+        recorded.setdefault(type(instance), {})[state.identity] = added
 
     def _forget(self, session: sa_orm.Session, instance: object) -> None:
         """Drop the note of an instance that was expunged: its row stays pending."""
         for recorded in session.info.get(NOTES, {}).values():
-            recorded.get(type(instance), {}).pop(_key(instance), None)
+            recorded.get(type(instance), {}).pop(_identity(instance), None)
 
     def _hand_up(self, session: sa_orm.Session) -> None:
         """Hand the notes of a committed transaction to the one around it."""
@@ -85,7 +99,11 @@ class Recorder:
             del session.info[NOTES]
             recorded = session.info.pop(COMMITTED, None)
             if recorded:
-                self._committed(recorded)
+                self._committed(_in_order(recorded))
+
+
+def _count_flush(session: sa_orm.Session, _: object) -> None:
+    session.info[FLUSHES] = session.info.get(FLUSHES, 0) + 1
 
 
 def _current_transaction(session: sa_orm.Session) -> sa_orm.SessionTransaction:
@@ -102,10 +120,19 @@ def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction
     return around
 
 
-def _key(instance: object) -> PrimaryKey:
+def _identity(instance: object) -> PrimaryKey:
     return t.cast("PrimaryKey", sa.inspect(instance, raiseerr=True).identity)
 
 
-def _merge(into: Recorded, recorded: Recorded) -> None:
-    for model, keys in recorded.items():
+def _merge(into: Notes, notes: Notes) -> None:
+    for model, keys in notes.items():
         into.setdefault(model, {}).update(keys)
+
+
+def _in_order(notes: Notes) -> Recorded:
+    """Sort models, by their first signal, and keys by when they were added."""
+    models = [(min(added.values()), model) for model, added in notes.items() if added]
+    models.sort(key=operator.itemgetter(0))
+    return {
+        model: sorted(notes[model], key=notes[model].__getitem__) for _, model in models
+    }

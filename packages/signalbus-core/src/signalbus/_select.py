@@ -70,16 +70,26 @@ class Walk:
 
 
 class Chosen:
-    """The rows with the given keys, in the order of the keys if *ordered*.
+    """The rows with the given keys.
 
-    Ordered rows wait for those that somebody else has locked; otherwise such rows are
-    passed over, and remembered as :attr:`missed`.
+    Rows that somebody else has locked are passed over, and remembered as
+    :attr:`missed`.
+
+    :param arranged: whether each burst is in the order of *keys*.
+    :param ordered: the same, and rows that somebody else has locked are waited for.
     """
 
-    def __init__(self, keys: t.Sequence[PrimaryKey], *, ordered: bool = False) -> None:
+    def __init__(
+        self,
+        keys: t.Sequence[PrimaryKey],
+        *,
+        arranged: bool = False,
+        ordered: bool = False,
+    ) -> None:
         self.done = not keys
         self.missed: list[PrimaryKey] = []
         self._keys = keys
+        self._arranged = arranged or ordered
         self._ordered = ordered
         self._position = 0
         self._current: t.Sequence[PrimaryKey] = ()
@@ -87,14 +97,9 @@ class Chosen:
     def take(self, statements: Statements, executor: Executor, count: int) -> Burst:
         """Lock those of the next *count* keys that still have a row."""
         keys = self._next(statements, count)
-        if not self._ordered:
-            return statements.take(
-                executor, statements.free_rows, _keys.among_params(keys)
-            )
-        burst = statements.take(
-            executor, statements.chosen_rows, _keys.among_params(keys)
-        )
-        return _arranged(burst, keys)
+        select = statements.chosen_rows if self._ordered else statements.free_rows
+        burst = statements.take(executor, select, _keys.among_params(keys))
+        return _in_order(burst, keys) if self._arranged else burst
 
     def peek(
         self,
@@ -123,8 +128,10 @@ class Chosen:
         return self._current
 
 
-def _arranged(burst: Burst, keys: t.Sequence[PrimaryKey]) -> Burst:
+def _in_order(burst: Burst, keys: t.Sequence[PrimaryKey]) -> Burst:
     """Return *burst* in the order of *keys*."""
+    if len(burst.keys) < 2:  # noqa: PLR2004 one is in any order
+        return burst
     signals = dict(zip(burst.keys, burst.signals, strict=True))
     present = [key for key in keys if key in signals]
     return Burst([signals[key] for key in present], present)
