@@ -22,7 +22,7 @@ LAYERS = [
     {"_key_types", "plugins", "retry"},
     {"_connect", "_key_list", "_keys", "_pause", "_record", "_report", "_rows"},
     {"_discover", "_lock", "_send", "_delete"},
-    {"_lock_by_key", "_select"},
+    {"_burst_size", "_lock_by_key", "_select"},
     {"_burst"},
     {"_flush"},
     {"extension"},

@@ -18,6 +18,7 @@ from signalbus import _keys
 from signalbus import _lock
 from signalbus import _send
 from signalbus import retry
+from signalbus._burst_size import BurstSize
 from signalbus._delete import Deletion
 from signalbus._delete import needs_session
 from signalbus._key_types import is_single_precision
@@ -50,6 +51,7 @@ class Prepared:
     one_row: _lock.Statements
     deletion: Deletion
     needs_session: bool
+    burst_size: BurstSize
     keys_are_proven: bool = False
 
     @classmethod
@@ -67,6 +69,7 @@ class Prepared:
             one_row=statements if by_session else _for_one_row(statements, declaration),
             deletion=Deletion(declaration, dialect),
             needs_session=by_session,
+            burst_size=BurstSize(declaration),
             keys_are_proven=all(
                 isinstance(column.type, (sa_types.Integer, sa_types.Uuid))
                 for column in declaration.key_columns
@@ -178,6 +181,7 @@ class Courier:
                 return
             if not statements.deletes:
                 self._prove_keys(burst)
+                self._prepared.burst_size.learn(burst.signals)
             outcome = delivery.outcome = self._sender.send(burst.signals)
             confirmed = delivery.confirmed = outcome.confirmed(burst.keys)
             if not confirmed:

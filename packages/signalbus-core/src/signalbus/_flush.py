@@ -237,17 +237,17 @@ class Run:
 
     def _do(self, job: Job) -> None:
         """Send burst after burst, until all rows are passed or there is no point."""
-        count = job.declaration.burst_count
         with self._connect(job.declaration) as connection:
+            prepared = self._prepare(job.declaration, connection)
             courier = Courier(
                 self._bus,
-                self._prepare(job.declaration, connection),
+                prepared,
                 connection,
                 ordered=job.ordered,
                 tries=self._tries,
             )
             while not job.selection.done:
-                if not self._goes_on(job, courier, count):
+                if not self._goes_on(job, courier, prepared.burst_size.next):
                     break
 
     @contextlib.contextmanager

@@ -1,0 +1,98 @@
+"""How many signals go into a burst: what their model says, unless they are large."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+if t.TYPE_CHECKING:
+    from signalbus._discover import Declaration
+
+#: About how many bytes the values of a burst may have.
+MAX_BYTES = 16 * 1024 * 1024
+
+#: How many signals a burst has in any case, and how many are looked at in each.
+SAMPLE = 16
+
+#: A text column up to this length is not worth looking at.
+SHORT = 1000
+
+_FIXED = (
+    sa.Integer,
+    sa.Numeric,
+    sa.Boolean,
+    sa.Date,
+    sa.DateTime,
+    sa.Time,
+    sa.Interval,
+    sa.Uuid,
+    sa.Enum,
+)
+
+
+class BurstSize:
+    """The size of the bursts of one model, which learns how large its rows are.
+
+    A model without columns of unlimited length always gets what it declares. For
+    others the first burst is small; from then on, the size of some rows in each burst
+    tells how many the next one may have.
+    """
+
+    def __init__(self, declaration: Declaration) -> None:
+        self._declared = declaration.burst_count
+        self._average: float | None = None
+        self._names = [
+            attribute.key
+            for attribute in declaration.mapper.column_attrs
+            if _is_unlimited(attribute.columns[0].type)
+        ]
+        self._value = _row_value if declaration.as_rows else _loaded_value
+
+    @property
+    def next(self) -> int:
+        """How many signals the next burst may have."""
+        if not self._names or self._declared <= SAMPLE:
+            return self._declared
+        if self._average is None:
+            return SAMPLE
+        return max(1, min(self._declared, int(MAX_BYTES / max(1, self._average))))
+
+    def learn(self, signals: t.Sequence[t.Any]) -> None:
+        """Look at some of the *signals* of a burst. Grow at once, shrink slowly."""
+        if not self._names or not signals or self._declared <= SAMPLE:
+            return
+        some = signals[:: max(1, len(signals) // SAMPLE)]
+        mean = sum(map(self._size, some)) / len(some)
+        known = mean if self._average is None else self._average
+        self._average = max(mean, (known + mean) / 2)
+
+    def _size(self, signal: t.Any) -> int:
+        return sum(_length(self._value(signal, name)) for name in self._names)
+
+
+def _is_unlimited(column_type: sa.types.TypeEngine[t.Any]) -> bool:
+    if isinstance(column_type, _FIXED):
+        return False
+    if isinstance(column_type, sa.TypeDecorator):
+        return _is_unlimited(column_type.impl_instance)
+    length = getattr(column_type, "length", None)
+    return not isinstance(length, int) or length > SHORT
+
+
+def _length(value: t.Any) -> int:
+    """Estimate the size of a value, in bytes."""
+    if value is None:
+        return 0
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        return len(value)
+    return len(repr(value))
+
+
+def _row_value(row: t.Any, name: str) -> t.Any:
+    return getattr(row, name)
+
+
+def _loaded_value(instance: t.Any, name: str) -> t.Any:
+    """Return a value of an instance, and load none that is deferred."""
+    return sa.inspect(instance).dict.get(name)
