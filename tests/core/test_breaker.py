@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 import pytest
+from signalbus import PartialDeliveryError
 from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
@@ -180,6 +181,56 @@ def test_runs_tell_once_that_a_broker_is_down(
         "The broker 'broken' is unavailable, the signals of Order, Payment stay"
         " pending: ConnectionRefusedError: no route (first: Order(id=1))"
     )
+
+
+def test_signals_that_were_in_a_burst_when_the_broker_went_are_told_with_it(
+    bus: SignalBus,
+    new_model: t.Any,
+    wire: t.Any,
+    record: t.Any,
+    pending: t.Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A sender may give each of them an error of its own; a bad signal is another."""
+    model = new_model("Order", burst=True, signalbus_burst_count=4)
+    record(model, *"abcd")
+    wire.cut = PartialDeliveryError(
+        {1: ConnectionError("1"), 2: ValueError("bad"), 3: ConnectionError("3")}
+    )
+    with pytest.raises(ValueError, match="bad") as caught:
+        bus.flush()
+
+    assert ["b", "c", "d"] == pending(model)
+    (down, kept) = [line for _, line in _lines(caplog)]
+    assert down.endswith("(first: Order(id=2), Order(id=3), Order(id=4))")
+    assert "Order(id=3) was not sent and stays pending: ValueError: bad" == kept
+    assert 2 == len(caught.value.__notes__)
+
+
+class Stopper:
+    """Ends a run when it is told of something, as a command does."""
+
+    @hookimpl
+    def signalbus_burst_sent(self) -> None:
+        """End the run."""
+        raise KeyboardInterrupt
+
+
+def test_failures_of_a_run_that_is_stopped_are_told(
+    bus: SignalBus,
+    new_model: t.Any,
+    wire: t.Any,
+    record: t.Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The burst at hand is accounted for, before anybody can end the run."""
+    record(new_model("Order", signalbus_burst_count=3), "a", "bad", "gone")
+    wire.failures = {"bad": ValueError("bad"), "gone": ConnectionError("reset")}
+    bus.plugin_manager.register(Stopper())
+    with pytest.raises(KeyboardInterrupt):
+        bus.flush()
+
+    assert ["WARNING", "ERROR"] == [level for level, _ in _lines(caplog)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 from signalbus import NoBrokerError
 from signalbus.exceptions import describe_error
 
@@ -186,6 +187,50 @@ def test_lines_of_the_log_are_lines(
     assert 2 == len(lines)
     assert [] == [line for line in lines if not line.isprintable()]
     assert all(r"boom\n2026-01-01 INFO all is well\x1b[2J" in line for line in lines)
+
+
+class Multiline(str):
+    """A key that is written in two lines."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Begin a line that looks like another's."""
+        return f"'{self}\nINFO all is well'"
+
+
+class MultilineType(sa.TypeDecorator[str]):
+    """A column whose values are such keys."""
+
+    impl = sa.String(10)
+    cache_ok = True
+
+    def process_result_value(self, value: t.Any, dialect: sa.Dialect) -> t.Any:
+        """Make the key."""
+        return None if value is None else Multiline(value)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), ConnectionError("reset")])
+def test_names_of_signals_are_in_the_line(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    wire: t.Any,
+    error: Exception,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nor does a primary key look like a line of somebody else."""
+    model = new_model(
+        "Order", form="row", id=sa.Column(MultilineType, primary_key=True)
+    )
+    with db.engine.begin() as connection:
+        connection.execute(sa.insert(model.__table__), [{"id": "a", "text": "a"}])
+    wire.cut = error
+    with pytest.raises(type(error)):
+        bus.flush()
+    (line,) = [each.getMessage() for each in caplog.records]
+
+    assert r"Order(id='a\nINFO all is well')" in line
 
 
 def test_error_that_is_raised_again_gets_its_note_once(

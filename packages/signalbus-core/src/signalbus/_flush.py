@@ -30,6 +30,7 @@ from signalbus._discover import marks_of
 from signalbus._select import Chosen
 from signalbus._select import Selection
 from signalbus._select import Walk
+from signalbus._send import is_unavailable
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
 
@@ -310,15 +311,18 @@ class Run:
         )
 
     def _account(self, job: Job, delivery: Delivery) -> bool:
-        """Report a delivery, and tell whether its model goes on."""
+        """Report a delivery, and tell whether its model goes on.
+
+        Plugins are told last, since they may end the run.
+        """
         declaration = job.declaration
         sent = len(delivery.confirmed) - len(delivery.undeleted)
-        if sent:
-            self.report.sent += sent
-            self._notify_sent(declaration, sent)
+        self.report.sent += sent
+        error = self._report(declaration, delivery)
         if delivery.confirmed and not delivery.outcome.unavailable:
             self._note_up(declaration.carrier)
-        error = self._report(declaration, delivery)
+        if sent:
+            self._notify_sent(declaration, sent)
         if error is not None:
             self._notify_failed(declaration, error)
         return not (delivery.outcome.unavailable or (job.ordered and error))
@@ -327,7 +331,7 @@ class Run:
         """Report what a delivery left, and return the first error."""
         outcome, keys = delivery.outcome, delivery.burst.keys
         for position, error in outcome.failures.items():
-            if error is not outcome.unavailable:
+            if not outcome.unavailable or not is_unavailable(self._bus, error):
                 explained = _explained(self._bus, declaration, error)
                 self.report.kept(declaration, keys[position], explained)
         for key, error in delivery.undeleted.items():
@@ -392,6 +396,8 @@ def _left(delivery: Delivery) -> list[PrimaryKey]:
 
 def _explained(bus: SignalBus, declaration: Declaration, error: Exception) -> Exception:
     """Return *error*, or a better one if a table of the model is missing."""
+    if not isinstance(error, sa_exc.DBAPIError):
+        return error
     engine = bus.db.engines.get(_database_of(declaration))
     return _missing.explained(declaration, error, engine)
 

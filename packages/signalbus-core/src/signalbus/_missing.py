@@ -20,7 +20,7 @@ SQLITE_TEXT = "no such table"
 
 
 def explained(
-    declaration: Declaration, error: Exception, engine: sa.Engine | None
+    declaration: Declaration, error: sa_exc.DBAPIError, engine: sa.Engine | None
 ) -> Exception:
     """Return *error*, or what to do about it if a table of the model is missing.
 
@@ -40,8 +40,8 @@ def explained(
     return error
 
 
-def _is_about_a_table(error: Exception) -> bool:
-    return isinstance(error, sa_exc.DBAPIError) and (
+def _is_about_a_table(error: sa_exc.DBAPIError) -> bool:
+    return (
         retry.sqlstate(error) == SQLSTATE
         or retry.mysql_code(error) == MYSQL_CODE
         or str(error.orig).startswith(SQLITE_TEXT)

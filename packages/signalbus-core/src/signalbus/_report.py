@@ -12,6 +12,7 @@ import typing as t
 
 from signalbus import _tell
 from signalbus.exceptions import describe_error
+from signalbus.exceptions import escape_controls
 
 if t.TYPE_CHECKING:
     from signalbus._discover import Declaration
@@ -157,7 +158,7 @@ class Report:
         """Log the failures, and attach them to the first error as notes."""
         lines, self._lines = self._lines, []
         for line in lines:
-            text = line.text()
+            text = escape_controls(line.text())
             if line.is_logged:
                 logger.error("%s", text)
             if self._first is not None:

@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 from signalbus.exceptions import describe_error
+from signalbus.exceptions import escape_controls
 
 if t.TYPE_CHECKING:
     from signalbus.extension import SignalBus
@@ -37,7 +38,7 @@ def broker_down(
         "%s is unavailable, its signals stay pending: %s (first: %s)",
         broker_title(carrier),
         describe_error(error),
-        signals,
+        escape_controls(signals),
     )
     facts = {"broker": broker_name(carrier), "error": error}
     notify(bus, "signalbus_broker_down", facts)

@@ -18,6 +18,7 @@ from signalbus import retry
 from signalbus._flush import Flusher
 from signalbus._record import Recorder
 from signalbus.exceptions import SignalModelError
+from signalbus.exceptions import escape_controls
 from signalbus.plugins import make_plugin_manager
 
 if t.TYPE_CHECKING:
@@ -364,6 +365,7 @@ def _on_configured(bus: SignalBus) -> None:
         try:
             live_bus._announce_models()  # noqa: SLF001 made for this place
         except Exception as error:  # noqa: BLE001 raised again by get_signal_models
-            logger.error("A plugin refuses the models: %s", error)  # noqa: TRY400 no fault of the code
+            says = escape_controls(str(error))
+            logger.error("A plugin refuses the models: %s", says)  # noqa: TRY400 no fault of the code
 
     sa.event.listen(sa_orm.Mapper, "after_configured", announce)
