@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import typing as t
 
 import sqlalchemy as sa
 from flask import current_app
+from signalbus import BrokerUnavailableError
 from signalbus import hookimpl
 
 
@@ -25,7 +27,12 @@ class FileBroker:
         if getattr(model, "signalbus_broker", None) != "file":
             return None
         lines = "".join(_line(model, signal) for signal in signals)
-        _append(current_app.config["FILE_BROKER_PATH"], lines.encode())
+        path = current_app.config["FILE_BROKER_PATH"]
+        try:
+            _append(path, lines.encode())
+        except OSError as error:
+            message = f"{path} cannot be written: {error}"
+            raise BrokerUnavailableError(message) from error
         return True
 
 
@@ -41,7 +48,7 @@ def _append(path: str, data: bytes) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         if os.write(file, data) < len(data):
-            raise OSError(f"The disk is full: a burst was not written to {path}.")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(file)
     finally:
         os.close(file)

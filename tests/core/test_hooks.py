@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import NoBrokerError
+from signalbus import PartialDeliveryError
 from signalbus import SignalBus
 from signalbus import SignalModelError
 from signalbus import hookimpl
@@ -524,6 +525,178 @@ def test_hook_signalbus_is_transient_error_is_not_asked_about_models(
         bus.flush()
 
     assert [] == judge.errors
+
+
+class StripeError(Exception):
+    """An error of somebody's library."""
+
+
+class Expert:
+    """Says which errors of senders tell that a broker is unavailable."""
+
+    def __init__(self, answer: bool | None) -> None:
+        """Give *answer* to every error."""
+        self.answer = answer
+        self.errors: list[BaseException] = []
+
+    @hookimpl
+    def signalbus_is_unavailable_error(self, error: BaseException) -> bool | None:
+        """Keep the error."""
+        self.errors.append(error)
+        return self.answer
+
+
+@pytest.mark.parametrize("burst", [True, False])
+def test_hook_signalbus_is_unavailable_error(
+    bus: SignalBus, new_model: t.Any, record: t.Any, wire: t.Any, burst: bool
+) -> None:
+    """A plugin that answers ``True`` has the broker left alone."""
+    bus.plugin_manager.register(Expert(True))
+    record(new_model(burst=burst, signalbus_burst_count=2), "a", "b", "c")
+    wire.cut = StripeError()
+    with pytest.raises(StripeError):
+        bus.flush()
+
+    assert 1 == len(wire.attempts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "attempts"),
+    [(False, ConnectionError(), 3), (None, ConnectionError(), 1), (None, OSError(), 3)],
+)
+def test_hook_signalbus_is_unavailable_error_may_deny_it(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    wire: t.Any,
+    answer: bool | None,
+    error: Exception,
+    attempts: int,
+) -> None:
+    """``False`` beats what the core thinks, and ``None`` leaves it to the core."""
+    bus.plugin_manager.register(Expert(answer))
+    record(greeting, "a", "b", "c")
+    wire.cut = error
+    with pytest.raises(type(error)):
+        bus.flush()
+
+    assert attempts == len(wire.attempts)
+
+
+def test_hook_signalbus_is_unavailable_error_is_asked_about_partial_failures(
+    bus: SignalBus, new_model: t.Any, record: t.Any, wire: t.Any
+) -> None:
+    """Each failure of a burst may tell that the broker went away."""
+    expert = Expert(None)
+    bus.plugin_manager.register(expert)
+    record(new_model(burst=True, signalbus_burst_count=3), "a", "b", "c")
+    reasons = {1: ValueError("boom"), 2: StripeError()}
+    wire.cut = PartialDeliveryError(reasons)
+    with pytest.raises(ValueError, match="boom"):
+        bus.flush()
+
+    assert list(reasons.values()) == expert.errors
+
+
+class Watchman:
+    """Keeps what it is told of brokers."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self.heard: list[tuple[t.Any, ...]] = []
+
+    @hookimpl
+    def signalbus_broker_down(
+        self, bus: SignalBus, broker: str, error: BaseException
+    ) -> None:
+        """Keep the bad news, and be confused by it."""
+        self.heard.append(("down", bus, broker, error))
+        raise LookupError("deaf")
+
+    @hookimpl
+    def signalbus_broker_up(self, bus: SignalBus, broker: str, seconds: float) -> None:
+        """Keep the good news, and be confused by it."""
+        self.heard.append(("up", bus, broker, int(seconds)))
+        raise LookupError("deaf")
+
+
+@pytest.fixture
+def watchman(bus: SignalBus) -> Watchman:
+    """Register a watchman."""
+    watchman = Watchman()
+    bus.plugin_manager.register(watchman)
+    return watchman
+
+
+def test_hook_signalbus_broker_down(
+    bus: SignalBus,
+    new_model: t.Any,
+    new_broker: t.Any,
+    record: t.Any,
+    watchman: Watchman,
+) -> None:
+    """When its circuit breaker opens, a broker's name is told, with the error, once."""
+    wire = new_broker("pigeons").wire
+    wire.cut = ConnectionError("reset")
+    record(new_model(form="pigeons"), "a")
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            bus.flush()
+
+    assert [("down", bus, "pigeons", wire.cut)] == watchman.heard
+
+
+def test_hook_signalbus_broker_down_by_autoflush(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    greeting: SignalModel,
+    wire: t.Any,
+    watchman: Watchman,
+) -> None:
+    """A commit tells, too; a model that sends by itself gives its own name."""
+    wire.cut = ConnectionError("reset")
+    for _ in range(3):
+        db.session.add(greeting(text="a"))
+        db.session.commit()
+
+    assert [("down", bus, "Greeting", wire.cut)] == watchman.heard
+
+
+def test_hook_signalbus_broker_up(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    wire: t.Any,
+    watchman: Watchman,
+    clock: t.Any,
+) -> None:
+    """When it closes, the seconds are told that it was open, once."""
+    record(greeting, "a", "b")
+    wire.cut = ConnectionError("reset")
+    with pytest.raises(ConnectionError):
+        bus.flush()
+    clock.advance(100)
+    wire.cut = None
+    bus.flush()
+
+    assert [("up", bus, "Greeting", 100)] == watchman.heard[1:]
+
+
+def test_hook_signalbus_broker_up_after_a_reset(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    wire: t.Any,
+    watchman: Watchman,
+) -> None:
+    """A breaker that is closed by hand is closed."""
+    record(greeting, "a")
+    wire.cut = ConnectionError("reset")
+    with pytest.raises(ConnectionError):
+        bus.flush()
+    bus.reset_breakers()
+
+    assert [("up", bus, "Greeting", 0)] == watchman.heard[1:]
 
 
 class Witness:

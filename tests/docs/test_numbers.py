@@ -8,8 +8,8 @@ import typing as t
 import pytest
 from signalbus import SignalBus
 from signalbus import SignalModelError
+from signalbus import _breaker
 from signalbus import _flush
-from signalbus import _pause
 from signalbus import _report
 
 if t.TYPE_CHECKING:
@@ -21,9 +21,9 @@ SENTENCES = {
         (7, 3),
         (_flush.TRIES, _flush.AUTOFLUSH_TRIES),
     ),
-    "half a second at first": (0.5, _pause.FIRST),
-    "up to half a minute": (30, _pause.MOST),
-    "after a hundred errors": (100, _report.MOST_NOTES),
+    "half a second at first": (0.5, _breaker.FIRST),
+    "up to half a minute": (30, _breaker.MAX),
+    "the first three of them": (3, _report.MAX_NAMED),
 }
 
 SEND = {"send_signalbus_message": lambda self: None}

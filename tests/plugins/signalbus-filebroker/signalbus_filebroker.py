@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from flask import current_app
+from signalbus import BrokerUnavailableError
 from signalbus import hookimpl
 from sqlalchemy import inspect
 
@@ -21,10 +22,13 @@ def signalbus_send_burst(model: type[t.Any], signals: t.Sequence[t.Any]) -> bool
     if getattr(model, "signalbus_broker", None) != "filebroker":
         return None
     lines = [json.dumps(_describe(model, signal), default=str) for signal in signals]
-    with Path(current_app.config["SIGNALBUS_FILEBROKER_PATH"]).open("a") as file:
-        file.writelines(f"{line}\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with Path(current_app.config["SIGNALBUS_FILEBROKER_PATH"]).open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BrokerUnavailableError(f"The file cannot be written: {error}") from error
     return True
 
 

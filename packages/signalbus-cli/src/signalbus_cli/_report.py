@@ -6,6 +6,8 @@ import traceback
 
 import click
 from flask import current_app
+from signalbus.exceptions import describe_error
+from signalbus.exceptions import escape_controls
 
 
 def tell_sent(count: int) -> None:
@@ -15,28 +17,25 @@ def tell_sent(count: int) -> None:
 
 
 def warn(message: str) -> None:
-    """Print a warning on stderr."""
-    click.secho(f"Warning: {message}", err=True, fg="yellow")
+    """Print a warning on stderr, as one line."""
+    click.secho(f"Warning: {escape_controls(message)}", err=True, fg="yellow")
 
 
 def tell_error(error: BaseException) -> None:
-    """Print the reasons of *error* on stderr, one a line, its notes below it.
+    """Print the reasons of *error* on stderr, one a line.
 
-    With ``flask --debug`` the traceback comes first.
+    They are its notes, of which one has the error itself; if none has, it is a line of
+    its own. With ``flask --debug`` the traceback comes first.
     """
     if current_app.debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    click.secho(f"Error: {describe(error)}", err=True, fg="red")
-    for note in getattr(error, "__notes__", ()):
-        click.echo(f"  {_first_line(note)}", err=True)
+    reason = describe(error)
+    notes = [escape_controls(note) for note in getattr(error, "__notes__", ())]
+    first = next((note for note in notes if reason in note), reason)
+    for note in [first, *(note for note in notes if note != first)]:
+        click.secho(f"Error: {note}", err=True, fg="red")
 
 
 def describe(error: BaseException) -> str:
-    """Return *error* as one line: its kind, and the first line of what it says."""
-    says = _first_line(str(error))
-    kind = type(error).__name__
-    return f"{kind}: {says}" if says else kind
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """Return *error* as one line: its type, and what it says."""
+    return describe_error(error)

@@ -10,6 +10,7 @@ from signalbus._markers import hookimpl
 from signalbus._markers import hookspec
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import DBSerializationError
+from signalbus.exceptions import MissingTableError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
 from signalbus.exceptions import SignalBusError
@@ -22,6 +23,7 @@ from signalbus.retry import retry_on_deadlock
 __all__ = [
     "BrokerUnavailableError",
     "DBSerializationError",
+    "MissingTableError",
     "NoBrokerError",
     "PartialDeliveryError",
     "SignalBus",

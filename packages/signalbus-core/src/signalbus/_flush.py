@@ -12,8 +12,14 @@ import logging
 import time
 import typing as t
 
+import sqlalchemy.exc as sa_exc
+
 from signalbus import _connect
+from signalbus import _missing
+from signalbus import _report
+from signalbus import _tell
 from signalbus import retry
+from signalbus._breaker import CircuitBreakers
 from signalbus._burst import Courier
 from signalbus._burst import Delivery
 from signalbus._burst import Prepared
@@ -22,15 +28,14 @@ from signalbus._discover import Declaration
 from signalbus._discover import declaration_of
 from signalbus._discover import marks_of
 from signalbus._key_list import KeyList
-from signalbus._pause import Pauses
-from signalbus._report import Report
 from signalbus._select import Chosen
 from signalbus._select import Selection
 from signalbus._select import Walk
+from signalbus._send import is_unavailable
 from signalbus.exceptions import SignalModelError
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
-    import pluggy
     import sqlalchemy as sa
 
     from signalbus._record import Recorded
@@ -72,39 +77,39 @@ class Flusher:
 
     def __init__(self, bus: SignalBus) -> None:
         self._bus = bus
-        self._pauses = Pauses()
+        self._breakers = CircuitBreakers()
         self._prepared: dict[tuple[SignalModel, str], Prepared] = {}
         self._declarations: dict[SignalModel, tuple[object, Declaration]] = {}
 
     def flush(self, models: t.Sequence[SignalModel], wait: float) -> int:
         """Send what is pending now; wait for what others are sending."""
         deadline = time.monotonic() + wait
-        run = self._run()
-        jobs = [
-            Job(declaration, Chosen(run.pending_keys(declaration)))
-            for declaration in map(declaration_of, models)
-        ]
-        run.work(jobs)
-        for pause in _looks_until(deadline):
-            jobs = _still_locked(run, jobs)
-            if not jobs:
-                break
-            time.sleep(pause)
+        with self._run() as run:
+            jobs = [
+                Job(declaration, Chosen(run.pending_keys(declaration)))
+                for declaration in map(declaration_of, models)
+            ]
             run.work(jobs)
+            for pause in _looks_until(deadline):
+                jobs = _still_locked(run, jobs)
+                if not jobs:
+                    break
+                time.sleep(pause)
+                run.work(jobs)
         return run.report.finish()
 
     def flushmany(self, models: t.Sequence[SignalModel]) -> int:
         """Send all that is pending, in the order of the primary key."""
-        run = self._run()
-        run.work(Job(declaration_of(model), Walk()) for model in models)
+        with self._run() as run:
+            run.work(Job(declaration_of(model), Walk()) for model in models)
         return run.report.finish()
 
     def flushordered(self, models: t.Sequence[SignalModel]) -> int:
         """Send what is pending now, in the order that the models declare."""
-        run = self._run()
-        for declaration in map(declaration_of, models):
-            keys = run.pending_keys(declaration, declaration.order_by)
-            run.work([Job(declaration, Chosen(keys, ordered=True), ordered=True)])
+        with self._run() as run:
+            for declaration in map(declaration_of, models):
+                keys = run.pending_keys(declaration, declaration.order_by)
+                run.work([Job(declaration, Chosen(keys, ordered=True), ordered=True)])
         return run.report.finish()
 
     def autoflush(self, recorded: Recorded) -> None:
@@ -113,21 +118,33 @@ class Flusher:
         A broker that was found to be down is left alone for a while; then one signal
         finds out whether it is back.
         """
-        run = self._run(AUTOFLUSH_TRIES)
-        for model, keys in recorded.items():
-            try:
-                declaration = self._declaration(model)
-            except SignalModelError as error:
-                logger.error("Signals stay pending: %s", error)  # noqa: TRY400 no fault of the code
-                continue
-            run.work(self._autoflush_jobs(declaration, keys))
+        with self._run(AUTOFLUSH_TRIES) as run:
+            for model, keys in recorded.items():
+                try:
+                    declaration = self._declaration(model)
+                except SignalModelError as error:
+                    logger.error("Signals stay pending: %s", describe_error(error))  # noqa: TRY400 no fault of the code
+                    continue
+                if self._breakers.admits(declaration.carrier):
+                    run.work([Job(declaration, Chosen(keys, arranged=True))])
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
         declaration = declaration_of(model)
-        with _connect.connect(self._bus.db, declaration) as connection:
-            statements = self.prepare(declaration, connection).statements
-            return connection.scalar(statements.pending_count) or 0
+        try:
+            with _connect.connect(self._bus.db, declaration) as connection:
+                statements = self.prepare(declaration, connection).statements
+                return connection.scalar(statements.pending_count) or 0
+        except sa_exc.DBAPIError as error:
+            explained = _explained(self._bus, declaration, error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    def reset_breakers(self) -> None:
+        """Close the circuit breakers of all brokers."""
+        for carrier, seconds in self._breakers.reset().items():
+            _tell.broker_up(self._bus, carrier, seconds, reset=True)
 
     def prepare(self, declaration: Declaration, connection: sa.Connection) -> Prepared:
         """Return the statements of a model, made on first use."""
@@ -147,38 +164,37 @@ class Flusher:
         return known[1]
 
     def _run(self, tries: int = TRIES) -> Run:
-        return Run(self._bus, self.prepare, self._pauses, tries)
-
-    def _autoflush_jobs(
-        self, declaration: Declaration, keys: t.Sequence[PrimaryKey]
-    ) -> list[Job]:
-        carrier = declaration.carrier
-        if self._pauses.admits(carrier):
-            return [Job(declaration, Chosen(keys, arranged=True))]
-        if self._pauses.admits_probe(carrier):
-            return [
-                Job(declaration, Chosen(part, arranged=True))
-                for part in (keys[:1], keys[1:])
-            ]
-        return []
+        return Run(self._bus, self.prepare, self._breakers, tries)
 
 
 class Run:
-    """One call of a flush method: what it sent, and the brokers that it found down."""
+    """One call of a flush method: what it sent, and what it found down.
+
+    Used as a context manager, which tells at its end what could not be sent.
+    """
 
     def __init__(
         self,
         bus: SignalBus,
         prepare: t.Callable[[Declaration, sa.Connection], Prepared],
-        pauses: Pauses,
+        breakers: CircuitBreakers,
         tries: int,
     ) -> None:
-        self.report = Report()
+        self.report = _report.Report()
         self._bus = bus
         self._prepare = prepare
-        self._pauses = pauses
+        self._breakers = breakers
         self._tries = tries
         self._down: dict[object, Exception] = {}
+        self._lost: dict[str | None, Exception] = {}
+
+    def __enter__(self) -> Run:  # noqa: PYI034 Self is not in Python 3.10
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell what could not be sent, be it that the run was interrupted."""
+        self.report.close()
 
     def pending_keys(
         self, declaration: Declaration, order_by: t.Sequence[t.Any] = ()
@@ -214,6 +230,8 @@ class Run:
             with _connect.connect(self._bus.db, declaration) as connection:
                 return read(connection)
 
+        if self._has_no_database(declaration):
+            return []
         try:
             may_repeat = functools.partial(is_transient, self._bus)
             return retry.patiently(attempt, self._tries, may_repeat)
@@ -224,16 +242,29 @@ class Run:
     def work(self, jobs: t.Iterable[Job]) -> None:
         """Do *jobs*, one after the other, whatever happens to each."""
         for job in jobs:
-            error = self._down.get(job.declaration.carrier)
-            if job.selection.done:
-                continue
-            if error is not None:
-                self.report.stopped(job.declaration, error)
+            if job.selection.done or self._is_stopped(job.declaration):
                 continue
             try:
                 self._do(job)
-            except Exception as its_error:  # noqa: BLE001 other models still go out
-                self._give_up(job.declaration, its_error)
+            except Exception as error:  # noqa: BLE001 other models still go out
+                self._give_up(job.declaration, error)
+
+    def _is_stopped(self, declaration: Declaration) -> bool:
+        """Tell whether there is no point, and note that the model was left."""
+        error = self._down.get(declaration.carrier)
+        if error is None:
+            return self._has_no_database(declaration)
+        self.report.unavailable(declaration, (), error)
+        return True
+
+    def _has_no_database(self, declaration: Declaration) -> bool:
+        """Tell whether its database was found down; note that the model was left."""
+        database = _database_of(declaration)
+        error = self._lost.get(database)
+        if error is None:
+            return False
+        self.report.no_database(declaration, database, error)
+        return True
 
     def _do(self, job: Job) -> None:
         """Send burst after burst, until all rows are passed or there is no point."""
@@ -247,8 +278,16 @@ class Run:
                 tries=self._tries,
             )
             while not job.selection.done:
-                if not self._goes_on(job, courier, prepared.burst_size.next):
+                if not self._goes_on(job, courier, self._count(prepared)):
                     break
+
+    def _count(self, prepared: Prepared) -> int:
+        """Return how many signals the next burst has: one, if it is a probe.
+
+        What a broker that is down has not confirmed, it may have got all the same.
+        """
+        is_closed = self._breakers.is_closed(prepared.declaration.carrier)
+        return prepared.burst_size.next if is_closed else 1
 
     @contextlib.contextmanager
     def _connect(self, declaration: Declaration) -> t.Iterator[sa.Connection]:
@@ -278,14 +317,18 @@ class Run:
         )
 
     def _account(self, job: Job, delivery: Delivery) -> bool:
-        """Report a delivery, and tell whether its model goes on."""
+        """Report a delivery, and tell whether its model goes on.
+
+        Plugins are told last, since they may end the run.
+        """
         declaration = job.declaration
         sent = len(delivery.confirmed) - len(delivery.undeleted)
-        if sent:
-            self.report.sent += sent
-            self._pauses.worked(declaration.carrier)
-            self._notify_sent(declaration, sent)
+        self.report.sent += sent
         error = self._report(declaration, delivery)
+        if delivery.confirmed and not delivery.outcome.unavailable:
+            self._note_up(declaration.carrier)
+        if sent:
+            self._notify_sent(declaration, sent)
         if error is not None:
             self._notify_failed(declaration, error)
         return not (
@@ -296,34 +339,51 @@ class Run:
         """Report what a delivery left, and return the first error."""
         outcome, keys = delivery.outcome, delivery.burst.keys
         for position, error in outcome.failures.items():
-            if error is not outcome.unavailable:
-                self.report.kept(declaration, keys[position], error)
+            if not outcome.unavailable or not is_unavailable(self._bus, error):
+                explained = _explained(self._bus, declaration, error)
+                self.report.kept(declaration, keys[position], explained)
         for key, error in delivery.undeleted.items():
             self.report.undeleted(declaration, key, error)
         if outcome.unavailable:
-            self._down[declaration.carrier] = outcome.unavailable
-            self._pauses.failed(declaration.carrier)
-            self.report.unavailable(declaration, _left(delivery), outcome.unavailable)
+            self._note_down(declaration, _left(delivery), outcome.unavailable)
         errors = [*outcome.failures.values(), *delivery.undeleted.values()]
         return outcome.unavailable or next(iter(errors), None)
 
+    def _note_down(
+        self, declaration: Declaration, left: t.Sequence[PrimaryKey], error: Exception
+    ) -> None:
+        """Leave a broker alone that could not be reached."""
+        carrier = declaration.carrier
+        self._down[carrier] = error
+        self.report.unavailable(declaration, left, error)
+        if self._breakers.failed(carrier):
+            signals = _report.named(declaration, left)
+            _tell.broker_down(self._bus, carrier, error, signals)
+
+    def _note_up(self, carrier: object) -> None:
+        """Trust a broker again that confirmed something."""
+        seconds = self._breakers.worked(carrier)
+        if seconds is not None:
+            _tell.broker_up(self._bus, carrier, seconds)
+
     def _give_up(self, declaration: Declaration, error: Exception) -> None:
-        self.report.stopped(declaration, error)
+        """Leave a model; if it has no database, the others of that database, too."""
+        database = _database_of(declaration)
+        error = _explained(self._bus, declaration, error)
+        if retry.is_outage(error):
+            self._lost[database] = error
+            self.report.no_database(declaration, database, error)
+        else:
+            self.report.stopped(declaration, error)
         self._notify_failed(declaration, error)
 
     def _notify_sent(self, declaration: Declaration, count: int) -> None:
-        _notify(
-            self._bus.plugin_manager,
-            "signalbus_burst_sent",
-            {"bus": self._bus, "model": declaration.model, "count": count},
-        )
+        facts = {"model": declaration.model, "count": count}
+        _tell.notify(self._bus, "signalbus_burst_sent", facts)
 
     def _notify_failed(self, declaration: Declaration, error: Exception) -> None:
-        _notify(
-            self._bus.plugin_manager,
-            "signalbus_burst_failed",
-            {"bus": self._bus, "model": declaration.model, "error": error},
-        )
+        facts = {"model": declaration.model, "error": error}
+        _tell.notify(self._bus, "signalbus_burst_failed", facts)
 
 
 def _read_keys(
@@ -357,21 +417,17 @@ def _left(delivery: Delivery) -> list[PrimaryKey]:
     return [key for key in delivery.burst.keys if key not in gone]
 
 
-def _notify(
-    manager: pluggy.PluginManager, name: str, facts: t.Mapping[str, t.Any]
-) -> None:
-    """Tell every plugin of something that has happened, whatever the others make of it.
+def _explained(bus: SignalBus, declaration: Declaration, error: Exception) -> Exception:
+    """Return *error*, or a better one if a table of the model is missing."""
+    if not isinstance(error, sa_exc.DBAPIError):
+        return error
+    engine = bus.db.engines.get(_database_of(declaration))
+    return _missing.explained(declaration, error, engine)
 
-    Within one call, a plugin that fails would silence those behind it.
-    """
-    implementations = getattr(manager.hook, name).get_hookimpls()
-    plugins = [each.plugin for each in implementations]
-    for plugin in plugins:
-        others = [other for other in plugins if other is not plugin]
-        try:
-            manager.subset_hook_caller(name, others)(**facts)
-        except Exception:
-            logger.exception("A plugin failed in %s", name)
+
+def _database_of(declaration: Declaration) -> str | None:
+    """Return the bind key of a model's database."""
+    return t.cast("str | None", declaration.table.metadata.info.get("bind_key"))
 
 
 def _looks_until(deadline: float) -> t.Iterator[float]:

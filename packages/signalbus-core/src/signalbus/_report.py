@@ -1,21 +1,111 @@
-"""What a run sent and what it had to leave, told at its end."""
+"""What a run sent and what it had to leave, told at its end.
+
+Failures that are alike make one line, however many signals they are about.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import re
 import typing as t
+
+from signalbus import _tell
+from signalbus.exceptions import describe_error
+from signalbus.exceptions import escape_controls
 
 if t.TYPE_CHECKING:
     from signalbus._discover import Declaration
     from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
 
 logger = logging.getLogger("signalbus")
 
-#: How many of the errors after the first are attached to it; all are logged.
-MOST_NOTES = 100
+#: How many signals are named in one line.
+MAX_NAMED = 3
 
-#: How many signals are named in one message.
-MOST_NAMED = 10
+#: How many reasons of one model have a line of their own; the others share one.
+MAX_REASONS = 10
+
+#: What happened to a signal, and to several.
+NOT_SENT = ("was not sent and stays pending", "were not sent and stay pending")
+NOT_DELETED = (
+    "was sent, but its row could not be deleted",
+    "were sent, but their rows could not be deleted",
+)
+
+#: What happened to models, whose names are put in.
+LEFT = "unavailable, the signals of {} stay pending"
+GIVEN_UP = "{} was given up, its other signals stay pending"
+
+Fact: t.TypeAlias = tuple[str, str]
+
+#: What differs between errors that are alike: quoted values, and words with digits.
+_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
+
+
+class Line(t.Protocol):
+    """One line of a report."""
+
+    #: Whether the log is to have it, too.
+    is_logged: bool
+
+    def text(self) -> str:
+        """Return the line."""
+
+
+@dataclasses.dataclass
+class Signals:
+    """Signals of one model that failed alike.
+
+    :param also: what to add to the reason, which is that of the first.
+    """
+
+    declaration: Declaration
+    fact: Fact
+    error: Exception
+    also: str = ""
+    count: int = 0
+    keys: list[PrimaryKey] = dataclasses.field(default_factory=list)
+    is_logged: bool = True
+
+    def add(self, key: PrimaryKey) -> None:
+        """Count a signal."""
+        self.count += 1
+        if len(self.keys) < MAX_NAMED:
+            self.keys.append(key)
+
+    def text(self) -> str:
+        """Return what happened to how many signals, why, and some of their names."""
+        one, many = self.fact
+        reason = describe_error(self.error) + self.also
+        if self.count == 1:
+            return f"{self.declaration.describe(self.keys[0])} {one}: {reason}"
+        more = ", …" if self.count > len(self.keys) else ""
+        return (
+            f"{self.declaration.model.__name__}: {self.count:,} signals {many}:"
+            f" {reason} (first: {named(self.declaration, self.keys)}{more})"
+        )
+
+
+@dataclasses.dataclass
+class Models:
+    """Models whose signals were left, all for one reason.
+
+    :param fact: what happened, with ``{}`` in place of their names.
+    """
+
+    fact: str
+    error: Exception
+    first: str = ""
+    names: dict[str, None] = dataclasses.field(default_factory=dict)
+    is_logged: bool = True
+
+    def text(self) -> str:
+        """Return which models were left, and why."""
+        fact = self.fact.replace("{}", ", ".join(self.names))
+        first = f" (first: {self.first})" if self.first else ""
+        return f"{fact}: {describe_error(self.error)}{first}"
 
 
 class Report:
@@ -24,64 +114,109 @@ class Report:
     def __init__(self) -> None:
         self.sent = 0
         self._first: Exception | None = None
-        self._further = 0
+        self._reasons: dict[tuple[Fact, SignalModel], dict[str, Signals]] = {}
+        self._models: dict[object, Models] = {}
+        self._lines: list[Line] = []
 
     def kept(self, declaration: Declaration, key: PrimaryKey, error: Exception) -> None:
         """Note that a signal was not sent."""
-        self._add(error, f"{declaration.describe(key)} was not sent and stays pending")
+        self._signals(NOT_SENT, declaration, error).add(key)
 
     def undeleted(
         self, declaration: Declaration, key: PrimaryKey, error: Exception
     ) -> None:
         """Note that a signal was sent, and its row could not be deleted."""
-        signal = declaration.describe(key)
-        self._add(error, f"{signal} was sent, but its row could not be deleted")
+        self._signals(NOT_DELETED, declaration, error).add(key)
 
     def unavailable(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey], error: Exception
     ) -> None:
-        """Note that the broker was not there for the signals with *keys*, nor later."""
-        named = ", ".join(map(declaration.describe, keys[:MOST_NAMED]))
-        more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
-        name = declaration.model.__name__
-        self._add(
-            error,
-            f"The broker was not available for {named}{more}: these, and what else is"
-            f" pending of {name}, stay pending",
-        )
+        """Note that the broker was not there for the signals with *keys*, nor later.
+
+        The log hears of it when the circuit breaker opens, and not in every run.
+        """
+        carrier = declaration.carrier
+        fact = f"{_tell.broker_title(carrier)} is {LEFT}"
+        group = self._models_line(("broker", carrier), fact, declaration, error)
+        group.first = group.first or named(declaration, keys)
+        group.is_logged = False
+
+    def no_database(
+        self, declaration: Declaration, database: str | None, error: Exception
+    ) -> None:
+        """Note that a model was left, since its database is down or refuses us."""
+        title = "The database" if database is None else f"The database {database!r}"
+        fact = f"{title} is {LEFT}"
+        self._models_line(("database", database), fact, declaration, error)
 
     def stopped(self, declaration: Declaration, error: Exception) -> None:
         """Note that a model was given up, with all the signals it still has."""
-        name = declaration.model.__name__
-        self._add(error, f"{name} was given up, its other signals stay pending")
+        key = ("model", declaration.model, type(error))
+        self._models_line(key, GIVEN_UP, declaration, error)
+
+    def close(self) -> None:
+        """Log the failures, and attach them to the first error as notes."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            text = escape_controls(line.text())
+            if line.is_logged:
+                logger.error("%s", text)
+            if self._first is not None:
+                _attach(self._first, text)
 
     def finish(self) -> int:
-        """Return the number of signals sent, or raise the first error.
-
-        The others are attached to it as notes.
-        """
+        """Return the number of signals sent, or raise the first error."""
         if self._first is None:
             return self.sent
-        if self._further > MOST_NOTES:
-            _attach(
-                self._first, f"… and {self._further - MOST_NOTES} more, see the log"
-            )
         raise self._first
 
-    def _add(self, error: Exception, fact: str) -> None:
-        logger.error("%s: %s: %s", fact, type(error).__name__, error)
-        if self._first is None:
-            self._first = error
-            _attach(error, f"{fact}.")
-            return
-        self._further += 1
-        if self._further <= MOST_NOTES:
-            _attach(self._first, f"{fact}: {type(error).__name__}: {error}")
+    def _signals(
+        self, fact: Fact, declaration: Declaration, error: Exception
+    ) -> Signals:
+        """Return the line of signals that failed like this."""
+        reasons = self._reasons.setdefault((fact, declaration.model), {})
+        reason, also = _without_values(error), ""
+        if reason not in reasons and len(reasons) >= MAX_REASONS:
+            reason, also = "", ", and other reasons"
+        line = reasons.get(reason)
+        if line is None:
+            line = reasons[reason] = Signals(declaration, fact, error, also)
+            self._add(line, error)
+        return line
+
+    def _models_line(
+        self, key: object, fact: str, declaration: Declaration, error: Exception
+    ) -> Models:
+        """Note that a model was left, in the line of those with the same reason."""
+        line = self._models.get(key)
+        if line is None:
+            line = self._models[key] = Models(fact, error)
+            self._add(line, error)
+        line.names[declaration.model.__name__] = None
+        return line
+
+    def _add(self, line: Line, error: Exception) -> None:
+        self._lines.append(line)
+        self._first = self._first or error
+
+
+def named(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
+    """Name the first few signals with *keys*."""
+    return ", ".join(map(declaration.describe, keys[:MAX_NAMED]))
+
+
+def _without_values(error: Exception) -> str:
+    """Return what errors have in common that differ only by their signals."""
+    return _VALUES.sub("…", describe_error(error))
 
 
 def _attach(error: Exception, note: str) -> None:
-    """Add a note, as ``add_note`` does from Python 3.11 on."""
+    """Add a note, as ``add_note`` does from Python 3.11 on.
+
+    An error that a sender raises again and again gets the same note once.
+    """
     notes = getattr(error, "__notes__", None)
     if notes is None:
         notes = error.__notes__ = []  # type: ignore[attr-defined]
-    notes.append(note)
+    if note not in notes:
+        notes.append(note)

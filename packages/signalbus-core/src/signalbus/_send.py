@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import socket
 import typing as t
 
 from signalbus import plugins
@@ -22,7 +24,29 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 #: What tells that a broker cannot be reached, whoever raises it.
-UNAVAILABLE = (BrokerUnavailableError, ConnectionError, TimeoutError, OSError)
+UNAVAILABLE = (
+    BrokerUnavailableError,
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+    socket.herror,
+)
+
+#: The numbers of other ``OSError`` that tell the same.
+UNREACHABLE = frozenset(
+    number
+    for number, name in errno.errorcode.items()
+    if name.startswith("ECONN")
+    or name
+    in {
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETRESET",
+        "ENETUNREACH",
+        "ETIMEDOUT",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,28 +115,45 @@ class Sender:
         try:
             answer = self._call(bus=self._bus, model=model, signals=signals)
         except PartialDeliveryError as error:
-            return _partial(error, len(signals))
+            return _partial(self._bus, error, len(signals))
         except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
-            return _failed(error, len(signals))
+            return _failed(self._bus, error, len(signals))
         if answer is None:
             raise _no_broker(self._bus, self._declaration)
         if answer is not True:
-            return _failed(_bad_answer(self._declaration, answer), len(signals))
+            wrong = _bad_answer(self._declaration, answer)
+            return _failed(self._bus, wrong, len(signals))
         return ALL_SENT
 
 
-def is_unavailable(error: BaseException) -> bool:
-    """Tell whether *error* says that the broker cannot be reached."""
+def is_unavailable(bus: SignalBus, error: BaseException) -> bool:
+    """Tell whether *error* says that the broker cannot be reached: ask the plugins."""
     if isinstance(error, PartialDeliveryError) and not isinstance(error, UNAVAILABLE):
-        return any(map(is_unavailable, error.failures.values()))
-    return isinstance(error, UNAVAILABLE)
+        return any(is_unavailable(bus, reason) for reason in error.failures.values())
+    hook = bus.plugin_manager.hook.signalbus_is_unavailable_error
+    return hook(error=error) is True
+
+
+@hookimpl(trylast=True)
+def signalbus_is_unavailable_error(error: BaseException) -> bool | None:
+    """Know the errors of signalbus, and those of the network.
+
+    Not every ``OSError`` is one: a missing file is, and so is what HTTP libraries raise
+    for a status of 400.
+    """
+    if isinstance(error, UNAVAILABLE):
+        return True
+    if not isinstance(error, OSError):
+        return None
+    reason = getattr(error, "reason", None)  # urllib wraps the network's error
+    if isinstance(reason, OSError) and reason is not error:
+        return signalbus_is_unavailable_error(reason)
+    return True if error.errno in UNREACHABLE else None
 
 
 @hookimpl(trylast=True)
 def signalbus_send_burst(
-    bus: SignalBus,  # noqa: ARG001 part of the hook
-    model: SignalModel,
-    signals: t.Sequence[Signal],
+    bus: SignalBus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> bool | None:
     """Send by the model's own methods, if it has any."""
     send_one = getattr(model, "send_signalbus_message", None)
@@ -120,14 +161,16 @@ def signalbus_send_burst(
         return None
     send_burst = getattr(model, "send_signalbus_messages", None)
     if send_burst is None:
-        _send_one_by_one(send_one, signals)
+        _send_one_by_one(bus, send_one, signals)
     else:
         send_burst(signals)
     return True
 
 
 def _send_one_by_one(
-    send_one: t.Callable[[Signal], object], signals: t.Sequence[Signal]
+    bus: SignalBus,
+    send_one: t.Callable[[Signal], object],
+    signals: t.Sequence[Signal],
 ) -> None:
     """Send each signal, whatever happens to the others, while there is a broker."""
     failures: dict[int, Exception] = {}
@@ -136,7 +179,7 @@ def _send_one_by_one(
             send_one(signal)
         except Exception as error:  # noqa: BLE001 one signal never stops the others
             failures[position] = error
-            if is_unavailable(error):
+            if is_unavailable(bus, error):
                 failures.update(dict.fromkeys(range(position, len(signals)), error))
                 break
     if failures:
@@ -164,13 +207,15 @@ def _hook(bus: SignalBus, declaration: Declaration) -> pluggy.HookCaller:
     return manager.subset_hook_caller("signalbus_send_burst", brokers)
 
 
-def _partial(error: PartialDeliveryError, count: int) -> Outcome:
+def _partial(bus: SignalBus, error: PartialDeliveryError, count: int) -> Outcome:
     """Believe a sender that names its failures, if they can be in the burst."""
     positions = error.failures.keys()
     if not positions or not all(position in range(count) for position in positions):
-        return _failed(error, count)
+        return _failed(bus, error, count)
     failures = {at: _as_error(reason) for at, reason in error.failures.items()}
-    unavailable = next(filter(is_unavailable, failures.values()), None)
+    unavailable = next(
+        (each for each in failures.values() if is_unavailable(bus, each)), None
+    )
     if unavailable and len(positions) == count:
         return Outcome(unavailable=unavailable)
     return Outcome(failures=failures, unavailable=unavailable)
@@ -191,8 +236,8 @@ def _cut_off(outcome: Outcome, position: int, count: int) -> Outcome:
     )
 
 
-def _failed(error: Exception, count: int) -> Outcome:
-    if is_unavailable(error):
+def _failed(bus: SignalBus, error: Exception, count: int) -> Outcome:
+    if is_unavailable(bus, error):
         return Outcome(unavailable=error)
     if count == 1:
         return Outcome(failures={0: error})

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+import sqlalchemy.exc as sa_exc
+
+#: How much of an error's text is told in one line.
+_MAX_TEXT = 1000
+
 
 class SignalBusError(Exception):
     """Signalbus could not do what it was asked to do."""
@@ -51,5 +56,50 @@ class PartialDeliveryError(SignalBusError):
         return f"Some signals of the burst were not sent, and stay pending ({reasons})."
 
 
+class MissingTableError(SignalBusError):
+    """The table of a signal model is missing. Run your migrations."""
+
+
 class DBSerializationError(SignalBusError):
     """The transaction is rolled back due to a race condition. Run it again."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return *error* as one line: its type, and what it says.
+
+    Meant for logs and terminals. Control characters are escaped, so that nobody else's
+    text can look like a line of its own. An error of the database is told without its
+    statement and parameters.
+    """
+    kind = type(error).__name__
+    says = escape_controls(_text(error))
+    if not says:
+        return kind
+    return says if says.startswith(f"{kind}:") else f"{kind}: {says}"
+
+
+def escape_controls(text: str) -> str:
+    """Return *text* with line breaks and other control characters escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(_source(error)).strip()
+    except Exception:  # noqa: BLE001 a sender's error may fail to say anything
+        return ""
+    if isinstance(error, sa_exc.StatementError):
+        # The further lines are the driver's advice, the statement and its parameters.
+        text = text.partition("\n")[0].rstrip()
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def _source(error: BaseException) -> BaseException:
+    """Return what a driver raised, which SQLAlchemy's error wraps."""
+    wrapped = error.orig if isinstance(error, sa_exc.DBAPIError) else None
+    return error if wrapped is None else wrapped

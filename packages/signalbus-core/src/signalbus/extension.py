@@ -18,6 +18,7 @@ from signalbus import retry
 from signalbus._flush import Flusher
 from signalbus._record import Recorder
 from signalbus.exceptions import SignalModelError
+from signalbus.exceptions import escape_controls
 from signalbus.plugins import make_plugin_manager
 
 if t.TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SignalBus:
 
     def _set_up(self, db: SQLAlchemy) -> None:
         self.db = db
-        self.plugin_manager = make_plugin_manager(
+        manager = self.plugin_manager = make_plugin_manager(
             {module.__name__: module for module in (_discover, _send, retry)}
         )
         self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
@@ -89,6 +90,7 @@ class SignalBus:
         self._announced: frozenset[type[t.Any]] = frozenset()
         self._configured: frozenset[type[t.Any]] = frozenset()
         self._flusher = Flusher(self)
+        manager.on_broker = self._flusher.reset_breakers
         self._sendable: dict[type[t.Any], bool] = {}
         Recorder(self._is_autoflushed, self._on_commit).listen(db.session)
         _on_configured(self)
@@ -210,6 +212,16 @@ class SignalBus:
         chosen = self._choose(models)
         with self._app_context():
             return {model: self._flusher.count_pending(model) for model in chosen}
+
+    def reset_breakers(self) -> None:
+        """Close the circuit breakers of all brokers in this process.
+
+        A broker that could not be reached is left alone by autoflush for a while. After
+        this, the next commit tries it again with full bursts: call it between tests, or
+        when you know that the broker is back. A broker plugin that is registered on
+        this bus does the same.
+        """
+        self._flusher.reset_breakers()
 
     def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
         """Return *models*, each once, or all; refuse what is no signal model."""
@@ -353,6 +365,7 @@ def _on_configured(bus: SignalBus) -> None:
         try:
             live_bus._announce_models()  # noqa: SLF001 made for this place
         except Exception as error:  # noqa: BLE001 raised again by get_signal_models
-            logger.error("A plugin refuses the models: %s", error)  # noqa: TRY400 no fault of the code
+            says = escape_controls(str(error))
+            logger.error("A plugin refuses the models: %s", says)  # noqa: TRY400 no fault of the code
 
     sa.event.listen(sa_orm.Mapper, "after_configured", announce)

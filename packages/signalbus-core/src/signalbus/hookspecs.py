@@ -82,6 +82,16 @@ def signalbus_is_transient_error(error: BaseException) -> bool | None:
     """
 
 
+@hookspec(firstresult=True)
+def signalbus_is_unavailable_error(error: BaseException) -> bool | None:
+    """Tell whether *error*, which a sender raised, says that its broker is unavailable.
+
+    Answer ``True`` to stop sending to that broker, ``False`` if only the signals at
+    hand are at fault, ``None`` if you have no idea. Called for the failures of a
+    :exc:`~signalbus.PartialDeliveryError` one by one.
+    """
+
+
 @hookspec
 def signalbus_burst_sent(bus: SignalBus, model: SignalModel, count: int) -> None:
     """Take note that *count* signals of *model* were sent, and their rows deleted.
@@ -100,4 +110,25 @@ def signalbus_burst_failed(
     Called after the rollback, or after the commit where the rest of the burst was
     confirmed. May be called again for the same rows by a later flush. An exception is
     logged, and never raised.
+    """
+
+
+@hookspec
+def signalbus_broker_down(bus: SignalBus, broker: str, error: BaseException) -> None:
+    """Take note that *broker* cannot be reached: its circuit breaker has opened.
+
+    Called once, in the thread that flushes, with no transaction open; not again while
+    the breaker is open. *broker* is the name that models give, or the name of a model
+    that sends by itself. Each process has breakers of its own. An exception is logged,
+    and never raised.
+    """
+
+
+@hookspec
+def signalbus_broker_up(bus: SignalBus, broker: str, seconds: float) -> None:
+    """Take note that *broker* is back: its circuit breaker has closed.
+
+    Called once, after it has confirmed something, or when the breaker was reset.
+    *seconds* tells for how long the breaker was open. Otherwise like
+    :func:`signalbus_broker_down`.
     """

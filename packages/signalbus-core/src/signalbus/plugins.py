@@ -14,13 +14,28 @@ from signalbus.exceptions import SignalBusError
 GROUP = "signalbus"
 
 
-def make_plugin_manager(own: t.Mapping[str, object]) -> pluggy.PluginManager:
+class PluginManager(pluggy.PluginManager):
+    """A manager that tells when a plugin was registered that may send signals."""
+
+    def __init__(self) -> None:
+        super().__init__(GROUP)
+        self.on_broker: t.Callable[[], object] = lambda: None
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Register *plugin*."""
+        registered = super().register(plugin, name)
+        if registered and _is_broker(self, plugin):
+            self.on_broker()
+        return registered
+
+
+def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     """Return a new manager with *own* plugins, by name, and all installed ones.
 
     A plugin that cannot be loaded, or that implements a hook nobody specified, is an
     error here and not at the first flush.
     """
-    manager = pluggy.PluginManager(GROUP)
+    manager = PluginManager()
     manager.add_hookspecs(hookspecs)
     for name, plugin in own.items():
         manager.register(plugin, name)
@@ -37,6 +52,15 @@ def plugin_names(manager: pluggy.PluginManager) -> list[str]:
         name
         for name, plugin in manager.list_name_plugin()
         if plugin and not name.startswith(f"{GROUP}.")
+    )
+
+
+def _is_broker(manager: pluggy.PluginManager, plugin: object) -> bool:
+    """Tell whether *plugin* sends bursts, and does not only look on."""
+    return any(
+        implementation.plugin is plugin
+        and not (implementation.wrapper or implementation.hookwrapper)
+        for implementation in manager.hook.signalbus_send_burst.get_hookimpls()
     )
 
 

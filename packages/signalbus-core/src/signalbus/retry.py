@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import random
+import socket
 import time
 import typing as t
 
@@ -12,6 +13,7 @@ import sqlalchemy.exc as sa_exc
 
 from signalbus._markers import hookimpl
 from signalbus.exceptions import DBSerializationError
+from signalbus.exceptions import describe_error
 
 logger = logging.getLogger("signalbus")
 
@@ -54,6 +56,38 @@ SQLITE_PERMANENT = (
     "file is not a database",
 )
 
+#: SQLSTATEs of a server that went away, or that is not ready.
+OUTAGE_STATES = PASSING_STATES - {"55P03"}
+
+#: SQLSTATEs of a connection that is refused until somebody does something about it: no
+#: such database, a wrong password, no such role.
+REFUSAL_STATES = frozenset({"3D000", "28P01", "28000"})
+
+#: Error numbers of MySQL and MariaDB for the same.
+MYSQL_REFUSALS = frozenset({1044, 1045, 1049, 1130, 1698})
+
+#: What drivers say of the same: libpq gives no SQLSTATE to a connection that failed.
+#: In another language of the server it counts as passing, which costs a few tries.
+REFUSAL_TEXTS = (
+    '" does not exist',
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "is not permitted to log in",
+    "is not currently accepting connections",
+    "permission denied for database",
+    "unable to open database file",
+)
+
+#: What drivers say of a host whose name cannot be resolved, and if that may pass.
+UNKNOWN_HOST_TEXTS = (
+    "could not translate host name",
+    "failed to resolve host",
+    "Unknown MySQL server host",
+    "Unknown server host",
+)
+PASSING_HOST_TEXTS = ("Temporary failure", "Try again", "(-3)")
+
 
 def backoff(tries: int, first: float = 0.05, most: float = 5.0) -> t.Iterator[float]:
     """Yield the waits between *tries* tries, in seconds.
@@ -71,8 +105,10 @@ def patiently(
     """Make an *attempt*, and again after a growing wait, up to *tries* times.
 
     An error that *may_repeat* refuses is raised at once, and the last one in the end.
+    The first that is passed over is logged.
     """
     waits = backoff(tries)
+    is_told = False
     while True:
         try:
             return attempt()
@@ -80,7 +116,9 @@ def patiently(
             wait = next(waits, None)
             if wait is None or not may_repeat(error):
                 raise
-            logger.warning("Trying again in %.2f seconds after: %s", wait, error)
+            if not is_told:
+                logger.warning("Trying again after: %s", describe_error(error))
+                is_told = True
         time.sleep(wait)
 
 
@@ -95,8 +133,8 @@ def is_race(error: BaseException) -> bool:
     if not isinstance(error, sa_exc.DBAPIError):
         return False
     return (
-        _sqlstate(error) in RACES
-        or _mysql_code(error) in MYSQL_RACES
+        sqlstate(error) in RACES
+        or mysql_code(error) in MYSQL_RACES
         or _is_locked_sqlite(error)
     )
 
@@ -104,18 +142,27 @@ def is_race(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Tell whether *error* is a race or a failing connection: both pass.
 
-    A connection fails when it is lost, and when it cannot be made: that is an error
-    without a statement.
+    A connection that the server, or the name of its host, refuses for good does not.
     """
     if is_race(error):
         return True
+    if not isinstance(error, sa_exc.DBAPIError) or _is_refusal(error):
+        return False
+    return is_outage(error) or sqlstate(error) in PASSING_STATES
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether *error* is about the database as a whole: there is no connection.
+
+    It was lost, or it cannot be made: that is an error without a statement.
+    """
     if not isinstance(error, sa_exc.DBAPIError):
         return False
-    state = _sqlstate(error)
+    state = sqlstate(error)
     return (
         error.connection_invalidated
         or (isinstance(error, sa_exc.OperationalError) and error.statement is None)
-        or state in PASSING_STATES
+        or state in OUTAGE_STATES
         or state.startswith("08")
     )
 
@@ -129,9 +176,29 @@ def is_permanent(error: BaseException) -> bool:
     if not isinstance(error, sa_exc.DBAPIError):
         return False
     return (
-        _sqlstate(error).startswith(PERMANENT_STATES)
-        or _mysql_code(error) in MYSQL_PERMANENT
+        sqlstate(error).startswith(PERMANENT_STATES)
+        or mysql_code(error) in MYSQL_PERMANENT
         or str(error.orig).startswith(SQLITE_PERMANENT)
+    )
+
+
+def _is_refusal(error: sa_exc.DBAPIError) -> bool:
+    """Tell whether *error* refuses a connection, and will do so the next time."""
+    if sqlstate(error) in REFUSAL_STATES or mysql_code(error) in MYSQL_REFUSALS:
+        return True
+    if error.statement is not None:
+        return False
+    says = str(error.orig)
+    return _is_unknown_host(error) or any(text in says for text in REFUSAL_TEXTS)
+
+
+def _is_unknown_host(error: sa_exc.DBAPIError) -> bool:
+    cause = getattr(error.orig, "original_exception", None)  # PyMySQL's
+    if isinstance(cause, socket.gaierror):
+        return cause.errno != socket.EAI_AGAIN
+    says = str(error.orig)
+    return any(text in says for text in UNKNOWN_HOST_TEXTS) and not any(
+        text in says for text in PASSING_HOST_TEXTS
     )
 
 
@@ -175,7 +242,7 @@ def retry_on_deadlock(
     return decorator
 
 
-def _sqlstate(error: sa_exc.DBAPIError) -> str:
+def sqlstate(error: sa_exc.DBAPIError) -> str:
     """Return the SQLSTATE, under the names that psycopg and psycopg2 give it."""
     original = error.orig
     return (
@@ -183,7 +250,7 @@ def _sqlstate(error: sa_exc.DBAPIError) -> str:
     )
 
 
-def _mysql_code(error: sa_exc.DBAPIError) -> int | None:
+def mysql_code(error: sa_exc.DBAPIError) -> int | None:
     """Return the error number of MySQL's drivers, which is their first argument."""
     args = getattr(error.orig, "args", ())
     return args[0] if args and isinstance(args[0], int) else None

@@ -1,0 +1,62 @@
+"""Say of a table that is missing how to make it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
+
+from signalbus import retry
+from signalbus.exceptions import MissingTableError
+
+if t.TYPE_CHECKING:
+    from signalbus._discover import Declaration
+
+#: What the databases call it.
+SQLSTATE = "42P01"
+MYSQL_CODE = 1146
+SQLITE_TEXT = "no such table"
+
+
+def explained(
+    declaration: Declaration, error: sa_exc.DBAPIError, engine: sa.Engine | None
+) -> Exception:
+    """Return *error*, or what to do about it if a table of the model is missing.
+
+    The database is asked, since the missing table may be another one, which a trigger
+    names.
+    """
+    if engine is None or not _is_about_a_table(error):
+        return error
+    for table in _missing(declaration, engine):
+        missing = MissingTableError(
+            f"The table {table.fullname} of the signal model"
+            f" {declaration.model.__name__} is missing. Run `flask db migrate` and"
+            " `flask db upgrade`, or call db.create_all()."
+        )
+        missing.__cause__ = error
+        return missing
+    return error
+
+
+def _is_about_a_table(error: sa_exc.DBAPIError) -> bool:
+    return (
+        retry.sqlstate(error) == SQLSTATE
+        or retry.mysql_code(error) == MYSQL_CODE
+        or str(error.orig).startswith(SQLITE_TEXT)
+    )
+
+
+def _missing(declaration: Declaration, engine: sa.Engine) -> list[sa.Table]:
+    """Return the tables of a model that its database does not have."""
+    try:
+        inspector = sa.inspect(engine)
+        return [
+            table
+            for table in declaration.mapper.tables
+            if isinstance(table, sa.Table)
+            and not inspector.has_table(table.name, schema=table.schema)
+        ]
+    except sa_exc.SQLAlchemyError:
+        return []  # the first error says more
