@@ -129,6 +129,7 @@ class Delivery:
         It closes the channel at a message that it refuses, without saying which it was,
         and drops those behind it. So they go one at a time, until one is refused again.
         """
+        self._alone = None  # the broker has answered for it
         if len(positions) == 1:
             self._ledger.refuse(positions[0], reason)
         link.open_channel(patience.deadline())
