@@ -178,6 +178,8 @@ class Proxy:
         self.acked: t.Callable[[], object] = lambda: None
         self.blocked: t.Callable[[], object] = lambda: None
         self._is_refusing = False
+        self._rate: int | None = None
+        self._replacement = (b"", b"")
         self._heartbeats = threading.Semaphore(0)
         self._answering = threading.Event()
         self._answering.set()
@@ -206,6 +208,16 @@ class Proxy:
     def accept(self) -> None:
         """Take connections again."""
         self._is_refusing = False
+
+    def throttle(self, rate: int) -> None:
+        """Let only so many bytes a second through to the broker, on each connection."""
+        # Else the system takes a megabyte at once, and the line does not look slow.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        self._rate = rate
+
+    def replace(self, old: bytes, new: bytes) -> None:
+        """Change what the broker answers, as a plugin of the broker might."""
+        self._replacement = (old, new)
 
     def heartbeats(self, count: int) -> bool:
         """Wait for so many heartbeats from the client; return whether they came."""
@@ -251,6 +263,8 @@ class Proxy:
         rest = self.limit
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                if self._rate:
+                    time.sleep(len(data) / self._rate)
                 server.sendall(data[:rest])
                 for _ in range(data.count(HEARTBEAT)):
                     self._heartbeats.release()
@@ -263,7 +277,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
                 self._answering.wait()
-                client.sendall(data)
+                old, new = self._replacement
+                client.sendall(data.replace(old, new) if old else data)
                 if BASIC_ACK in data:
                     self.acked()
                 if CONNECTION_BLOCKED in data:

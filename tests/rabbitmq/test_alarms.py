@@ -81,6 +81,41 @@ def test_a_batch_goes_on_when_the_alarm_is_over(
     assert COUNT + 1 == len(node.bodies(queue))
 
 
+def test_attempts_during_an_alarm_leave_one_message_each(
+    node: Node, publisher_to: MakePublisher, messages_to: MakeMessages, alarm: Alarm
+) -> None:
+    """What is in a socket arrives when the alarm is over: no more than one message."""
+    queue = node.queue()
+    with alarm():
+        for _ in range(3):
+            with pytest.raises(signalbus_rabbitmq.TimeoutError, match="low on memory"):
+                publisher_to(node.url).publish_messages(
+                    messages_to(queue, COUNT), timeout=1
+                )
+
+    publisher_to(node.url).publish_messages(messages_to(queue, COUNT))
+    assert COUNT <= len(node.bodies(queue)) <= COUNT + 3
+
+
+def test_nothing_is_written_while_the_broker_takes_nothing(
+    node: Node,
+    node_proxy: Proxy,
+    publisher_to: MakePublisher,
+    messages_to: MakeMessages,
+    alarm: Alarm,
+) -> None:
+    """Of a batch that an alarm interrupts, little is on its way."""
+    queue = node.queue()
+    publisher = publisher_to(node_proxy.url)
+    publisher.publish_messages(messages_to(queue, 1))
+
+    with alarm(), pytest.raises(signalbus_rabbitmq.TimeoutError, match="low on memory"):
+        publisher.publish_messages(messages_to(queue, 20 * COUNT), timeout=2)
+
+    publisher.publish_messages(messages_to(queue, 1))
+    assert len(node.bodies(queue)) < COUNT
+
+
 def test_a_broker_killed_within_a_batch_loses_nothing(
     node: Node,
     node_proxy: Proxy,

@@ -75,7 +75,7 @@ def test_an_unreachable_broker_is_named(
 
     assert isinstance(error, signalbus_rabbitmq.ConnectionError)
     assert isinstance(error, BrokerUnavailableError)
-    assert f"127.0.0.1:{free_port}: ConnectionRefused" in str(error)
+    assert f"127.0.0.1:{free_port}: the connection was refused" in str(error)
     assert [0, 1, 2] == list(error.failures)
 
 
@@ -93,7 +93,7 @@ def test_a_wrong_password_is_not_shown(
     """The broker refuses; the error says so without saying the password."""
     error = caught(publisher_to(broker.url.replace("guest:guest", "guest:secret")))
 
-    assert "ACCESS_REFUSED" in str(error)
+    assert "wrong user or password" in str(error)
     assert "secret" not in str(error)
 
 

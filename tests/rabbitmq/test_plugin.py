@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 import typing as t
 
 import pytest
@@ -17,6 +18,7 @@ from signalbus.testing import MemoryBroker
 from signalbus_rabbitmq import Message
 from signalbus_rabbitmq import Publisher
 from signalbus_rabbitmq import ReturnedError
+from signalbus_rabbitmq import UnconfirmedError
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
@@ -62,11 +64,11 @@ class Shop:
 @pytest.fixture
 def open_shop(
     new_app: t.Callable[..., Flask], engine_url: str
-) -> t.Callable[[str], Shop]:
-    """Make shops with ``open_shop(broker_url)``."""
+) -> t.Callable[..., Shop]:
+    """Make shops with ``open_shop(broker_url, **config)``."""
 
-    def make(url: str) -> Shop:
-        app = new_app(engine_url, SIGNALBUS_RABBITMQ_URL=url)
+    def make(url: str, **config: t.Any) -> Shop:
+        app = new_app(engine_url, SIGNALBUS_RABBITMQ_URL=url, **config)
         db = SQLAlchemy(app)
         return Shop(db, SignalBus(db), app)
 
@@ -225,7 +227,9 @@ def test_send_methods_come_before_the_broker(shop: Shop) -> None:
     assert ["a"] == sent
 
 
-def _declare_with_one_unroutable(shop: Shop, queue: str, text: str) -> t.Any:
+def _declare_with_one_unroutable(
+    shop: Shop, queue: str, text: str, **attributes: t.Any
+) -> t.Any:
     """Declare a model whose signals go to *queue*, but for the one with *text*."""
     return shop.declare(
         signalbus_exchange="",
@@ -233,6 +237,7 @@ def _declare_with_one_unroutable(shop: Shop, queue: str, text: str) -> t.Any:
             "no.such.queue" if signal.text == text else queue
         ),
         signalbus_body=lambda signal: signal.text.encode(),
+        **attributes,
     )
 
 
@@ -392,3 +397,270 @@ def test_a_publisher_in_a_send_method_loses_nothing(
     assert {b"a", b"c"} == set(broker.bodies(queue))
     assert ["bad"] == shop.pending(paid)
     publisher.close()
+
+
+def test_one_unroutable_signal_with_no_headers_fails_alone(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """Headers of None and {} are the same on the wire, and so is what comes back."""
+    paid = _declare_with_one_unroutable(
+        shop,
+        queue,
+        "5",
+        signalbus_headers=lambda signal: None if signal.text == "0" else {},
+    )
+    shop.record(paid, *map(str, range(10)))
+
+    with pytest.raises(ReturnedError, match=r"no\.such\.queue"):
+        shop.bus.flushmany()
+
+    assert 9 == len(broker.bodies(queue))
+    assert ["5"] == shop.pending(paid)
+
+
+def test_one_unroutable_signal_with_a_blind_copy_fails_alone(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """RabbitMQ strips the header BCC before it returns the message."""
+    paid = _declare_with_one_unroutable(
+        shop, queue, "5", signalbus_headers={"BCC": ["no.such.copy"]}
+    )
+    shop.record(paid, *map(str, range(10)))
+
+    with pytest.raises(ReturnedError, match=r"no\.such\.queue"):
+        shop.bus.flushmany()
+
+    assert 9 == len(broker.bodies(queue))
+    assert ["5"] == shop.pending(paid)
+
+
+def test_headers_are_those_that_each_signal_was_given(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """A function may update and return one dict, with dicts and lists in it."""
+    headers: dict[str, t.Any] = {"trace": {"path": []}}
+
+    def headers_of(signal: t.Any) -> dict[str, t.Any]:
+        headers["tenant"] = signal.text
+        headers["trace"]["path"][:] = [signal.text]
+        return headers
+
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_headers=headers_of,
+    )
+    shop.record(paid, *"12345")
+    shop.bus.flushmany()
+
+    assert [{"tenant": each, "trace": {"path": [each]}} for each in "12345"] == [
+        properties.headers for properties, _ in broker.take(queue)
+    ]
+
+
+def test_headers_of_returned_signals_are_those_that_were_sent(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """What is sent once more has its own headers, too, whatever came behind it."""
+    headers: dict[str, t.Any] = {}
+
+    def headers_of(signal: t.Any) -> dict[str, t.Any]:
+        headers["tenant"] = signal.text
+        return headers
+
+    exchange = broker.exchange("headers", queue, arguments={"tenant": "3"})
+    paid = shop.declare(
+        signalbus_exchange=exchange,
+        signalbus_routing_key="",
+        signalbus_headers=headers_of,
+    )
+    shop.record(paid, *"12345")
+
+    with pytest.raises(ReturnedError):
+        shop.bus.flushmany()
+
+    assert ["1", "2", "4", "5"] == shop.pending(paid)
+
+
+def test_making_bodies_is_not_the_time_of_the_broker(
+    open_shop: t.Callable[..., Shop], broker: Broker, queue: str
+) -> None:
+    """The timeout is for a broker that does nothing, however long bodies take."""
+    shop = open_shop(broker.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+
+    def body(signal: t.Any) -> bytes:
+        time.sleep(0.2)  # what the test is about
+        return t.cast("bytes", signal.text.encode())
+
+    paid = shop.declare(
+        signalbus_exchange="", signalbus_routing_key=queue, signalbus_body=body
+    )
+    shop.record(paid, *"abcdef")
+
+    assert 6 == shop.bus.flushmany()
+    assert 6 == len(broker.bodies(queue))
+
+
+def test_a_slow_line_is_not_a_silent_broker(
+    open_shop: t.Callable[..., Shop], proxy: Proxy, broker: Broker, queue: str
+) -> None:
+    """A large message takes longer than the timeout; it and its neighbours arrive."""
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=1)
+    proxy.throttle(400_000)
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_body=lambda signal: bytes(int(signal.text)),
+    )
+    shop.record(paid, *["1"] * 5, "1000000", *["1"] * 5)
+
+    assert 11 == shop.bus.flushmany()
+    assert 11 == len(broker.bodies(queue))
+
+
+def test_one_message_that_is_never_taken_stops_no_other(
+    open_shop: t.Callable[..., Shop], proxy: Proxy, broker: Broker, queue: str
+) -> None:
+    """It is the one that fails: its neighbours, and other models, still go out."""
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=1)
+    proxy.limit = 100_000
+    paid, sold = (
+        shop.declare(
+            name,
+            signalbus_exchange="",
+            signalbus_routing_key=queue,
+            signalbus_body=lambda signal: bytes(int(signal.text)),
+        )
+        for name in ("Paid", "Sold")
+    )
+    shop.record(paid, *["1"] * 20, "200000", *["1"] * 20)
+    shop.record(sold, *["2"] * 20)
+
+    with pytest.raises(UnconfirmedError, match=r"200,000 bytes.*answers otherwise"):
+        shop.bus.flushmany()
+
+    assert (["200000"], []) == (shop.pending(paid), shop.pending(sold))
+    assert 60 == len(broker.bodies(queue))
+
+
+def test_a_broker_that_confirms_nothing_is_not_the_signals_fault(
+    open_shop: t.Callable[..., Shop], proxy: Proxy, queue: str
+) -> None:
+    """A connection alone proves little: after three tries, it is the broker's fault."""
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+    proxy.limit = 5_000
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key=queue,
+        signalbus_body=lambda signal: bytes(20_000),
+    )
+    shop.record(paid, *"abcdef")
+
+    with pytest.raises(BrokerUnavailableError, match="did not answer in time"):
+        shop.bus.flushmany()
+
+    assert 6 == len(shop.pending(paid))
+    assert proxy.accepted <= 5
+
+
+def test_a_broker_that_is_silent_is_given_up_soon(
+    open_shop: t.Callable[..., Shop], proxy: Proxy, queue: str
+) -> None:
+    """Where not even a connection can be made, no signal is to blame."""
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key=queue)
+    shop.record(paid, "a")
+    shop.bus.flushmany()
+    shop.record(paid, "b")
+    proxy.silence()
+
+    with pytest.raises(BrokerUnavailableError, match="took too long to connect"):
+        shop.bus.flushmany()
+
+    assert ["b"] == shop.pending(paid)
+
+
+def test_a_connection_that_is_lost_while_a_body_is_made_is_opened_again(
+    open_shop: t.Callable[..., Shop], proxy: Proxy, broker: Broker, queue: str
+) -> None:
+    """It may happen with every body: a broker hangs up when it gets no heartbeats."""
+    shop = open_shop(proxy.url)
+
+    def body(signal: t.Any) -> bytes:
+        proxy.cut()
+        time.sleep(0.6)  # so long that somebody looks after the connection
+        return t.cast("bytes", signal.text.encode())
+
+    paid = shop.declare(
+        signalbus_exchange="", signalbus_routing_key=queue, signalbus_body=body
+    )
+    shop.record(paid, *"abcd")
+
+    assert 4 == shop.bus.flushmany()
+    assert [b"a", b"b", b"c", b"d"] == sorted(broker.bodies(queue))
+
+
+def test_an_error_of_a_body_is_not_the_brokers(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """A model's function that cannot reach something fails for its signal alone."""
+
+    def body(signal: t.Any) -> bytes:
+        if signal.text == "b":
+            raise ConnectionRefusedError("no disk server")
+        return t.cast("bytes", signal.text.encode())
+
+    paid, sold = (
+        shop.declare(
+            name,
+            signalbus_exchange="",
+            signalbus_routing_key=queue,
+            signalbus_body=body,
+        )
+        for name in ("Paid", "Sold")
+    )
+    shop.record(paid, *"abc")
+    shop.record(sold, "d")
+
+    with pytest.raises(SignalBusError, match="no disk server") as caught:
+        shop.bus.flushmany()
+
+    assert not isinstance(caught.value, OSError)
+    assert (["b"], []) == (shop.pending(paid), shop.pending(sold))
+
+
+def test_a_missing_exchange_does_not_make_all_bodies_at_once(
+    shop: Shop, broker: Broker, queue: str
+) -> None:
+    """A body that cannot be made is a failure of its own, also behind a refusal."""
+    paid = shop.declare(
+        signalbus_exchange="no.such.exchange",
+        signalbus_routing_key=queue,
+        signalbus_body=lambda signal: {"a": b"1", "c": b"3"}[signal.text],
+    )
+    shop.record(paid, "a", "b", "c")
+
+    with pytest.raises(SignalBusError) as caught:
+        shop.bus.flushmany()
+
+    notes = "".join(caught.value.__notes__)
+    assert "RefusedError" in notes
+    assert "KeyError" in notes
+    assert ["a", "b", "c"] == shop.pending(paid)
+
+
+def test_an_outage_is_told_once_and_in_plain_words(
+    open_shop: t.Callable[..., Shop], free_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line names the broker and the reason, and neither of them twice."""
+    shop = open_shop(f"amqp://guest:secret@127.0.0.1:{free_port}/")
+    paid = shop.declare(signalbus_exchange="", signalbus_routing_key="queue")
+    shop.record(paid, "a", "b")
+
+    with pytest.raises(BrokerUnavailableError):
+        shop.bus.flushmany()
+
+    (line,) = [each.message for each in caplog.records if each.name == "signalbus"]
+    assert 1 == line.count(f"127.0.0.1:{free_port}")
+    assert 1 == line.count("refused")
+    assert "secret" not in line

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import typing as t
 
+import pika
 import pytest
 from flask import Flask
 from signalbus_rabbitmq import DeliveryError
@@ -15,6 +17,8 @@ from signalbus_rabbitmq import NackedError
 from signalbus_rabbitmq import Publisher
 from signalbus_rabbitmq import RefusedError
 from signalbus_rabbitmq import ReturnedError
+from signalbus_rabbitmq._link import Link
+from signalbus_rabbitmq._pool import Pool
 
 if t.TYPE_CHECKING:
     from conftest import Broker
@@ -130,6 +134,85 @@ def test_returned_messages_are_told_apart_by_headers(
     ]
 
     assert [1, 3] == list(failures_of(publisher, messages))
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {}, {"BCC": ["nobody"]}, {"b": 1, "a": {}}, {"CC": ["nobody"]}]
+)
+def test_returned_messages_are_recognised(
+    publisher: Publisher, broker: Broker, queue: str, headers: t.Any
+) -> None:
+    """Whatever the broker makes of the headers, it is one message that failed."""
+    messages = [
+        Message(
+            "", key, b"same", MessageProperties(headers=headers, delivery_mode=2), True
+        )
+        for key in (queue, "no.such.queue", queue)
+    ]
+    messages[0].properties.headers = None
+
+    assert [1] == list(failures_of(publisher, messages))
+    assert 2 == len(broker.bodies(queue))
+
+
+def test_returned_messages_that_were_changed_are_found_one_by_one(
+    proxy: Proxy, publisher_to: MakePublisher, broker: Broker, queue: str
+) -> None:
+    """Those that it may be are sent again: none is lost, and no other fails for it."""
+    exchange = broker.exchange("headers", queue, arguments={"to": "us"})
+    messages = [
+        Message(
+            exchange,
+            "",
+            b"same",
+            MessageProperties(headers={"to": to}, type="original"),
+            mandatory=True,
+        )
+        for to in ("us", "them", "us", "us")
+    ]
+    messages.append(Message("", queue, b"other", None, mandatory=True))
+    proxy.replace(b"original", b"distorts")
+
+    assert [1] == list(failures_of(publisher_to(proxy.url), messages))
+    bodies = broker.bodies(queue)
+    assert 1 == bodies.count(b"other")
+    assert 3 <= bodies.count(b"same") <= 6
+
+
+def test_messages_of_a_generator_are_those_that_it_gave(
+    publisher: Publisher, broker: Broker, queue: str
+) -> None:
+    """It may use the same properties, and change them for the next message."""
+    properties = MessageProperties(headers={"n": 0})
+
+    def make() -> t.Iterator[Message]:
+        for number in range(3):
+            properties.headers["n"] = number
+            properties.message_id = str(number)
+            yield Message("", queue, b"", properties)
+
+    publisher.publish_messages(make())
+
+    assert [({"n": n}, str(n)) for n in range(3)] == [
+        (each.headers, each.message_id) for each, _ in broker.take(queue)
+    ]
+
+
+def test_closing_takes_about_a_second_for_all_connections(
+    proxy: Proxy, broker: Broker
+) -> None:
+    """A broker that does not answer is not waited for again by each connection."""
+    pool = Pool()
+    parameters = pika.URLParameters(proxy.url)
+    for _ in range(10):
+        pool.put(Link.open(parameters, time.monotonic() + 10))
+    proxy.silence()
+    started = time.monotonic()
+
+    pool.close()
+
+    assert time.monotonic() - started < 5
+    assert pool.take() is None
 
 
 def test_a_full_queue_nacks(

@@ -11,6 +11,7 @@ from signalbus_rabbitmq.exceptions import ReturnedError
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
 from signalbus_rabbitmq.exceptions import TerminatedConsumtion
 from signalbus_rabbitmq.exceptions import TimeoutError  # noqa: A004 the design's
+from signalbus_rabbitmq.exceptions import UnconfirmedError
 from signalbus_rabbitmq.message import Message
 from signalbus_rabbitmq.message import MessageProperties
 from signalbus_rabbitmq.publisher import Publisher
@@ -28,4 +29,5 @@ __all__ = [
     "TerminatedConsumption",
     "TerminatedConsumtion",
     "TimeoutError",
+    "UnconfirmedError",
 ]

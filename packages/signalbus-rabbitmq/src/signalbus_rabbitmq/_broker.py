@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 import weakref
 
@@ -10,11 +11,19 @@ from signalbus_rabbitmq._delivery import Delivery
 from signalbus_rabbitmq._delivery import describe
 from signalbus_rabbitmq._link import Link
 from signalbus_rabbitmq._pool import Pool
+from signalbus_rabbitmq._round import LostWhileIdleError
 
 if t.TYPE_CHECKING:
     import pika
 
+    from signalbus_rabbitmq._patience import Patience
     from signalbus_rabbitmq.message import Message
+
+#: How many messages in a row may time out, each alone, before it is not their fault.
+MAX_TIMEOUTS = 2
+
+#: How long a broker has to prove that it is there, after a timeout, in seconds.
+MAX_PROOF = 5.0
 
 
 class Broker:
@@ -26,10 +35,11 @@ class Broker:
     def __init__(self, parameters: pika.ConnectionParameters) -> None:
         self._parameters = parameters
         self._pool = Pool()
+        self._timeouts = 0  # of messages that were alone, since the last confirm
         weakref.finalize(self, self._pool.close)
 
     def publish(
-        self, batch: t.Sequence[Message], deadline: float, allow_retry: bool = True
+        self, batch: t.Sequence[Message], patience: Patience, allow_retry: bool = True
     ) -> None:
         """Publish *batch* or raise what :meth:`Publisher.publish_messages` promises.
 
@@ -39,13 +49,16 @@ class Broker:
         """
         delivery = Delivery(batch)
         try:
-            self._deliver(delivery, deadline, allow_retry)
+            self._deliver(delivery, patience, allow_retry)
         except exceptions.DeliveryError as error:
-            delivery.give_up(error)
-            failures = delivery.failures
-            raise type(error)(
-                f"{error} {describe(failures, len(batch))}", failures
-            ) from error
+            # What is lost when all is settled concerns nobody here.
+            if delivery.give_up(error):
+                failures = delivery.failures
+                text = describe(failures, len(batch), error)
+                raise type(error)(text, failures) from error
+        finally:
+            self._note_progress(delivery)
+        delivery.finish()
         if failures := delivery.failures:
             raise exceptions.DeliveryError(describe(failures, len(batch)), failures)
 
@@ -53,22 +66,51 @@ class Broker:
         """Close the links that are not in use."""
         self._pool.close()
 
-    def _deliver(self, delivery: Delivery, deadline: float, allow_retry: bool) -> None:
-        link = self._link(deadline)
-        try:
-            self._run(delivery, link, deadline)
-        except exceptions.ConnectionError:
-            if link.connection.blocked_because or not allow_retry:
-                raise
-            self._run(delivery, Link.open(self._parameters, deadline), deadline)
+    def _deliver(
+        self, delivery: Delivery, patience: Patience, allow_retry: bool
+    ) -> None:
+        link = self._pool.take() or self._open(patience.deadline())
+        while True:
+            try:
+                self._run(delivery, link, patience)
+            except LostWhileIdleError:
+                pass
+            except exceptions.ConnectionError:
+                if link.connection.blocked_because or not allow_retry:
+                    raise
+                allow_retry = False
+            except exceptions.TimeoutError as error:
+                if link.connection.blocked_because or not patience.renew():
+                    raise
+                self._suspect(delivery, error)
+            else:
+                return
+            # Also the proof that the broker is there, so it does not take for ever.
+            proof = time.monotonic() + MAX_PROOF
+            link = self._open(min(proof, patience.deadline()))
 
-    def _link(self, deadline: float) -> Link:
-        return self._pool.take() or Link.open(self._parameters, deadline)
+    def _suspect(self, delivery: Delivery, error: exceptions.TimeoutError) -> None:
+        """Blame a timeout on the message that was alone on its way, if one was.
 
-    def _run(self, delivery: Delivery, link: Link, deadline: float) -> None:
+        Raise *error* if it is the broker that confirms nothing.
+        """
+        self._note_progress(delivery)
+        if delivery.suspect(error):
+            self._timeouts += 1
+        if self._timeouts > MAX_TIMEOUTS:
+            raise error
+
+    def _note_progress(self, delivery: Delivery) -> None:
+        if delivery.take_progress():
+            self._timeouts = 0
+
+    def _open(self, deadline: float) -> Link:
+        return Link.open(self._parameters, deadline)
+
+    def _run(self, delivery: Delivery, link: Link, patience: Patience) -> None:
         """Deliver over *link*, and keep the link unless something is wrong with it."""
         try:
-            delivery.run(link, deadline)
+            delivery.run(link, patience)
         except BaseException:
             link.abort()
             raise

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
 import typing as t
 
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import PartialDeliveryError
+from signalbus.exceptions import SignalBusError
 
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
 from signalbus_rabbitmq._envelope import Envelope
+from signalbus_rabbitmq._patience import Silence
 from signalbus_rabbitmq.exceptions import DeliveryError
 
 if t.TYPE_CHECKING:
@@ -21,7 +22,8 @@ if t.TYPE_CHECKING:
 URL = "SIGNALBUS_RABBITMQ_URL"
 TIMEOUT = "SIGNALBUS_RABBITMQ_TIMEOUT"
 
-#: How long a burst may take, if the configuration says nothing, in seconds.
+#: How long the broker may take and confirm nothing, if the configuration says nothing
+#: else, in seconds.
 DEFAULT_TIMEOUT = 30.0
 
 
@@ -42,16 +44,18 @@ class Carrier:
             a message.
         :raises BrokerUnavailableError: if none was, since there is no broker.
         """
-        deadline = time.monotonic() + self._timeout
+        broker, messages = self._reach(), self._envelope(model).put_in(signals)
         try:
-            self._reach().publish(self._envelope(model).put_in(signals), deadline)
+            broker.publish(messages, Silence(self._timeout))
         except DeliveryError as error:
             if isinstance(error, BrokerUnavailableError) and _all_failed(
                 error, signals
             ):
-                raise
+                # Without the count: core names what stays pending.
+                raise type(error)(str(error.__cause__)) from error.__cause__
             # Here, and not in the publisher, positions are known to be the signals'.
-            raise PartialDeliveryError(error.failures, str(error)) from error
+            failures = {at: _own(each) for at, each in error.failures.items()}
+            raise PartialDeliveryError(failures, str(error)) from error
 
     def _reach(self) -> Broker:
         if self._broker is None:
@@ -66,6 +70,18 @@ class Carrier:
         if envelope is None:
             envelope = self._envelopes[model] = Envelope(model, self._app_id)
         return envelope
+
+
+def _own(error: Exception) -> Exception:
+    """Return *error*, which must not look as if it were the broker's.
+
+    A model's own function may open a file or a connection.
+    """
+    if isinstance(error, OSError):
+        own = SignalBusError(f"{type(error).__name__}: {error}")
+        own.__cause__ = error
+        return own
+    return error
 
 
 def _all_failed(error: DeliveryError, signals: t.Sequence[t.Any]) -> bool:

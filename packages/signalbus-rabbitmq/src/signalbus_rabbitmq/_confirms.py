@@ -17,6 +17,7 @@ class Confirms:
 
     def __init__(self, first_tag: int) -> None:
         self.pending = 0
+        self.has_nacks = False
         self._first_tag = first_tag
         self._states = bytearray()
         # Nothing below is pending: each message is passed once, however many acks come.
@@ -36,20 +37,22 @@ class Confirms:
 
     def nack(self, tag: int, multiple: bool) -> None:
         """Note that the broker refused message *tag*, or all *multiple* up to it."""
+        self.has_nacks = True
         self._settle(tag, multiple, NACKED)
+
+    def first_pending(self) -> int:
+        """Return the first message that the broker said nothing about, or the end."""
+        found = self._states.find(PENDING, self._low)
+        self._low = len(self._states) if found < 0 else found
+        return self._low
+
+    def is_nacked(self, index: int) -> bool:
+        """Tell whether the broker refused the message at *index*."""
+        return self._states[index] == NACKED
 
     def pending_indexes(self) -> list[int]:
         """Return the messages that the broker said nothing about, so far."""
-        return self._indexes_of(PENDING)
-
-    def nacked_indexes(self) -> list[int]:
-        """Return the messages that the broker refused."""
-        return self._indexes_of(NACKED)
-
-    def _indexes_of(self, state: int) -> list[int]:
-        if state not in self._states:
-            return []
-        return [index for index, known in enumerate(self._states) if known == state]
+        return [index for index, state in enumerate(self._states) if state == PENDING]
 
     def _settle(self, tag: int, multiple: bool, state: int) -> None:
         if multiple:

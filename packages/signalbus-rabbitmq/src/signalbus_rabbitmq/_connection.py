@@ -14,7 +14,12 @@ import typing as t
 import pika.exceptions
 
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _reasons
+from signalbus_rabbitmq import _sockets
 from signalbus_rabbitmq import exceptions
+
+if t.TYPE_CHECKING:
+    import socket
 
 #: How long a connection may take to say goodbye, in seconds.
 FAREWELL = 1.0
@@ -31,6 +36,7 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         self.loss: BaseException | None = None
         self.blocked_because: str | None = None
         self.is_up = False
+        self._last_words: BaseException | None = None
         super().__init__(
             parameters,
             on_open_callback=self._note_open,
@@ -64,10 +70,17 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         """How many bytes still wait for the socket to take them."""
         return 0 if self.loss else t.cast("int", self._get_write_buffer_size())
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes the other side's system has not taken, as far as is known."""
+        return self.unwritten + _sockets.unacknowledged(self._socket)
+
     def write(self, frames: bytes) -> None:
         """Give *frames*, whole ones only, to the socket; :meth:`advance` sends them."""
         if not self.loss:
-            self._output_marshaled_frames([frames])
+            # A view, for what the socket does not take at once is cut off again and
+            # again.
+            self._output_marshaled_frames([memoryview(frames)])
 
     def wait(self, condition: t.Callable[[], bool], deadline: float) -> None:
         """Advance until *condition* holds."""
@@ -119,12 +132,18 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         """Close the socket at once, whatever state it is in."""
         deadline = time.monotonic() + FAREWELL
         if not self.loss:
+            # What is on its way might arrive any time later, and then twice.
+            _sockets.discard_unsent(self._socket)
             # Not ConnectionOpenAborted: while it connects, pika takes that amiss.
             self._terminate_stream(pika.exceptions.AMQPConnectionError("given up"))
         while not self.loss and time.monotonic() < deadline:
             self.peek()
         self.ioloop.deactivate_poller()
         self.ioloop.close()
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        return getattr(self._transport, "_sock", None)
 
     def _remaining(self, deadline: float) -> float:
         remaining = deadline - time.monotonic()
@@ -139,11 +158,17 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         raise exceptions.TimeoutError(f"RabbitMQ at {self.address}: {doing}.")
 
     def _describe(self, loss: BaseException) -> str:
-        innermost = _innermost(loss)
-        what = f"{type(innermost).__name__}: {innermost}".rstrip(".")
         if self.blocked_because:
-            return f"it takes no messages ({self.blocked_because}): {what}"
-        return f"the connection was lost: {what}" if self.is_up else what
+            return f"it takes no messages ({self.blocked_because})"
+        return _reasons.in_words(
+            self._last_words or loss, self.params.virtual_host, was_up=self.is_up
+        )
+
+    def _terminate_stream(self, error: Exception | None) -> None:
+        """Keep what the broker says when it closes: pika reports a guess at it."""
+        if isinstance(error, pika.exceptions.ConnectionClosedByBroker):
+            self._last_words = error
+        super()._terminate_stream(error)
 
     def _note_open(self, _: t.Any) -> None:
         self.is_up = True
@@ -156,12 +181,3 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
 
     def _note_unblocked(self, _connection: t.Any, _frame: t.Any) -> None:
         self.blocked_because = None
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return the error that pika wrapped, possibly in several layers."""
-    inner = getattr(error, "exceptions", None) or error.args[:1]
-    if inner and isinstance(inner[-1], BaseException):
-        return _innermost(inner[-1])
-    wrapped = getattr(error, "exception", None)
-    return _innermost(wrapped) if isinstance(wrapped, BaseException) else error

@@ -1,190 +1,163 @@
-"""Publish a batch and follow each of its messages to its end."""
+"""Publish a batch, over one link or several in turn, until all of it is settled."""
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from signalbus_rabbitmq import exceptions
+from signalbus_rabbitmq._ledger import Ledger
 from signalbus_rabbitmq._link import ChannelClosedError
-from signalbus_rabbitmq._returns import Returns
+from signalbus_rabbitmq._round import Round
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._link import Link
-    from signalbus_rabbitmq._link import ReturnedMessage
+    from signalbus_rabbitmq._patience import Patience
     from signalbus_rabbitmq.message import Message
 
-#: How much is encoded before it is given to the socket, and how much may wait for the
-#: socket before encoding stops, in bytes.
-CHUNK = 32 * 1024
-MOST_UNWRITTEN = 256 * 1024
-
-_NOT_FOUND = 404
-_ACCESS_REFUSED = 403
+#: How many failed messages are named in an error.
+MAX_NAMED = 5
 
 
 class Delivery:
-    """The delivery of one batch, over one link or several in turn.
+    """The delivery of one batch.
 
     :meth:`run` may be called again, with another link, when the first is lost; what is
     settled by then is not sent again.
+
+    All goes at once where all is well. Over a new link, one message goes first: a
+    broker that takes no messages for the moment is left with one, not with as many as
+    fit into its socket. After trouble, pieces begin with one message and grow again.
     """
 
     def __init__(self, messages: t.Sequence[Message]) -> None:
-        self.failures: dict[int, Exception] = {}
-        self.unsettled = list(range(len(messages)))
-        self._messages = messages
+        self._ledger = Ledger(messages)
+        self._window = max(1, len(messages))
+        self._alone: int | None = None
+        self._suspects: dict[int, str] = {}
+        self._confirmed_before = 0
 
-    def run(self, link: Link, deadline: float) -> None:
-        """Publish what is unsettled and wait until all of it is settled.
+    @property
+    def failures(self) -> dict[int, Exception]:
+        """Why messages were not confirmed, by position."""
+        return self._ledger.failures
 
-        The broker closes the channel at a message it refuses, without saying which it
-        was, and drops those behind it. Then the messages up to it go one at a time,
-        and those behind it in batches that grow again.
-        """
-        window = len(self.unsettled)
-        while self.unsettled:
+    def run(self, link: Link, patience: Patience) -> None:
+        """Publish what is unsettled and wait until all of it is settled."""
+        while positions := self._next(link):
             try:
-                self._publish(link, self.unsettled[:window], deadline)
-                window *= 2
-            except ChannelClosedError:
-                link.open_channel(deadline)
-                self._find_refused(link, self.unsettled[:window], deadline)
-                window = 1
+                self._publish(link, positions, patience)
+                self._window *= 2
+            except ChannelClosedError as reason:
+                self._find_refused(link, positions, patience, reason)
+                self._window = 1
 
-    def give_up(self, error: exceptions.DeliveryError) -> None:
-        """Take *error* for the reason that the unsettled messages failed."""
-        for position in self.unsettled:
-            self.failures[position] = type(error)(str(error))
-        self.unsettled = []
+    def suspect(self, error: exceptions.DeliveryError) -> bool:
+        """Go on in small pieces after *error*; return whether one message is to blame.
+
+        If one was published alone, it is put aside.
+        """
+        self._window = 1
+        if self._alone is None:
+            return False
+        self._suspects[self._alone] = str(error)
+        self._ledger.put_aside(self._alone)
+        return True
+
+    def take_progress(self) -> bool:
+        """Return whether something was confirmed since this was last asked."""
+        before, self._confirmed_before = self._confirmed_before, self._ledger.confirmed
+        return self._ledger.confirmed > before
+
+    def finish(self) -> None:
+        """Fail the messages that were put aside: everything else was settled."""
+        for position, reason in self._suspects.items():
+            message = self._ledger.message(position)
+            self._ledger.fail(
+                position,
+                exceptions.UnconfirmedError(
+                    f"The message to exchange {message.exchange!r} with routing key"
+                    f" {message.routing_key!r} ({len(message.body):,} bytes) was not"
+                    f" confirmed: {reason} The broker answers otherwise. If the way to"
+                    " it is slow, raise SIGNALBUS_RABBITMQ_TIMEOUT."
+                ),
+            )
+        self._suspects.clear()
+
+    def give_up(self, error: exceptions.DeliveryError) -> bool:
+        """Take *error* for the reason that the unsettled messages failed.
+
+        Return whether there was any.
+        """
+        ledger = self._ledger
+        unsettled = [*self._suspects, *ledger.unsettled, *ledger.doubtful]
+        for position in unsettled:
+            ledger.fail(position, type(error)(str(error)))
+        self._suspects.clear()
+        return bool(unsettled)
+
+    def _next(self, link: Link) -> list[int]:
+        """Return the positions of what is to be published next."""
+        unsettled = self._ledger.unsettled
+        if not unsettled:
+            return list(itertools.islice(self._ledger.doubtful, 1))
+        if self._suspects:
+            # Large messages may stand together: learn from one far off.
+            return [next(reversed(unsettled))]
+        if not link.is_proven:
+            return [next(iter(unsettled))]
+        return list(itertools.islice(unsettled, self._window))
+
+    def _publish(
+        self, link: Link, positions: t.Sequence[int], patience: Patience
+    ) -> None:
+        self._alone = positions[0] if len(positions) == 1 else None
+        Round(self._ledger, link, patience).publish(positions)
+        self._alone = None
+        if link.is_proven:
+            self.finish()
 
     def _find_refused(
-        self, link: Link, suspects: t.Iterable[int], deadline: float
-    ) -> None:
-        """Publish *suspects* one at a time, until one is refused."""
-        for position in suspects:
-            try:
-                self._publish(link, [position], deadline)
-            except ChannelClosedError as reason:
-                self._refuse(position, reason)
-                link.open_channel(deadline)
-                return
-
-    def _refuse(self, position: int, reason: ChannelClosedError) -> None:
-        """Fail the message at *position*, and those that *reason* must hold for too."""
-        refused = self._messages[position]
-        for other in self.unsettled:
-            message = self._messages[other]
-            if (
-                other == position
-                or (reason.code == _NOT_FOUND and message.exchange == refused.exchange)
-                or (reason.code == _ACCESS_REFUSED and message[:2] == refused[:2])
-            ):
-                self.failures[other] = exceptions.RefusedError(
-                    f"RabbitMQ refused the message to exchange {message.exchange!r}:"
-                    f" {reason}."
-                )
-        self._forget()
-
-    def _publish(self, link: Link, positions: t.Sequence[int], deadline: float) -> None:
-        """Publish the messages at *positions*, await their confirms, book them."""
-        published: list[int] = []
-        try:
-            self._write(link, positions, published, deadline)
-            while link.confirms.pending:
-                link.advance(deadline)
-        finally:
-            self._settle(link, published)
-
-    def _write(
         self,
         link: Link,
-        positions: t.Iterable[int],
-        published: list[int],
-        deadline: float,
+        positions: t.Sequence[int],
+        patience: Patience,
+        reason: ChannelClosedError,
     ) -> None:
-        """Encode and write, while confirms for what was written before come in."""
-        encode = link.start_batch().encode
-        frames: list[bytes] = []
-        size = 0
+        """Find which of the messages at *positions* the broker refused.
+
+        It closes the channel at a message that it refuses, without saying which it was,
+        and drops those behind it. So they go one at a time, until one is refused again.
+        """
+        self._alone = None  # the broker has answered for it
+        if len(positions) == 1:
+            self._ledger.refuse(positions[0], reason)
+        link.open_channel(patience.deadline())
+        if len(positions) == 1:
+            return
         for position in positions:
-            try:
-                encoded = encode(self._messages[position])
-            except Exception as error:  # noqa: BLE001 one never stops the others
-                self.failures[position] = error
-                continue
-            published.append(position)
-            frames.append(encoded)
-            size += len(encoded)
-            if size >= CHUNK:
-                self._hand_over(link, frames, deadline)
-                size = 0
-        link.publish(frames)
-
-    @staticmethod
-    def _hand_over(link: Link, frames: list[bytes], deadline: float) -> None:
-        """Give *frames* to the socket; stay while it, or the broker, takes no more."""
-        link.publish(frames)
-        frames.clear()
-        link.advance(deadline)
-        while (
-            link.connection.blocked_because
-            or link.connection.unwritten > MOST_UNWRITTEN
-        ):
-            link.advance(deadline)
-
-    def _settle(self, link: Link, published: t.Sequence[int]) -> None:
-        """Book what the broker said about the messages *published* over *link*."""
-        # What waited to be handed over when something failed was not published.
-        published = published[: len(link.confirms)]
-        settled = set(published)
-        settled.difference_update(
-            published[index] for index in link.confirms.pending_indexes()
-        )
-        for index in link.confirms.nacked_indexes():
-            self.failures[published[index]] = self._nacked(published[index])
-        if link.returned:
-            self._book_returns(link.returned, published)
-        self._forget(settled)
-
-    def _book_returns(
-        self, came_back: t.Iterable[ReturnedMessage], published: t.Sequence[int]
-    ) -> None:
-        """Fail the messages that came back."""
-        returns = Returns([self._messages[position] for position in published])
-        for returned in came_back:
-            for index in returns.match(returned.message):
-                position = published[index]
-                self.failures[position] = self._unroutable(position, returned.reason)
-
-    def _forget(self, settled: t.Collection[int] = ()) -> None:
-        """Take what is *settled*, or failed, from what is unsettled."""
-        self.unsettled = [
-            position
-            for position in self.unsettled
-            if position not in settled and position not in self.failures
-        ]
-
-    def _nacked(self, position: int) -> exceptions.NackedError:
-        message = self._messages[position]
-        return exceptions.NackedError(
-            f"RabbitMQ could not take the message to exchange {message.exchange!r} with"
-            f" routing key {message.routing_key!r}. Look into the broker's log."
-        )
-
-    def _unroutable(self, position: int, reason: str) -> exceptions.ReturnedError:
-        message = self._messages[position]
-        return exceptions.ReturnedError(
-            f"No queue takes the message to exchange {message.exchange!r} with routing"
-            f" key {message.routing_key!r}: {reason}. Bind a queue to the exchange."
-        )
+            if position in self._ledger.unsettled:
+                try:
+                    self._publish(link, [position], patience)
+                except ChannelClosedError as its_reason:
+                    self._find_refused(link, [position], patience, its_reason)
+                    return
 
 
-def describe(failures: t.Mapping[int, Exception], count: int) -> str:
-    """Say in a sentence or two what *failures* out of *count* messages are."""
-    some = ", ".join(map(str, sorted(failures)[:5]))
-    more = ", …" if len(failures) > 5 else ""  # noqa: PLR2004 as many as are shown
+def describe(
+    failures: t.Mapping[int, Exception],
+    count: int,
+    error: exceptions.DeliveryError | None = None,
+) -> str:
+    """Say in a sentence or two what *failures* out of *count* messages are.
+
+    :param error: what kept most of them from being confirmed, if it is one thing.
+    """
+    fact = f"{len(failures):,} of {count:,} messages were not confirmed"
     first = failures[min(failures)]
-    return (
-        f"{len(failures)} of {count} messages were not confirmed (at {some}{more})."
-        f" The first: {first}"
-    )
+    if error is not None:
+        told = f"{error} {fact}."
+        return told if str(first) == str(error) else f"{told} The first: {first}"
+    some = ", ".join(map(str, sorted(failures)[:MAX_NAMED]))
+    more = ", …" if len(failures) > MAX_NAMED else ""
+    return f"{fact} (at {some}{more}). The first: {first}"

@@ -16,6 +16,7 @@ from signalbus_rabbitmq._body import body_writer
 from signalbus_rabbitmq._frames import SHORT_STRING_MAX
 from signalbus_rabbitmq.message import Message
 from signalbus_rabbitmq.message import MessageProperties
+from signalbus_rabbitmq.message import snapshot
 
 
 class Envelope:
@@ -27,7 +28,7 @@ class Envelope:
     def __init__(self, model: type[t.Any], app_id: str) -> None:
         self._exchange: str = model.signalbus_exchange
         self._routing_key = _as_function(model.signalbus_routing_key)
-        self._headers = _as_function(getattr(model, "signalbus_headers", None))
+        self._headers = getattr(model, "signalbus_headers", None)
         self._message_id = message_id_of(sa_orm.class_mapper(model))
         content_type, self._body = body_writer(model)
         self._content_type = getattr(model, "signalbus_content_type", content_type)
@@ -35,13 +36,26 @@ class Envelope:
         self._app_id = app_id
 
     def put_in(self, signals: t.Sequence[t.Any]) -> t.Sequence[Message]:
-        """Return the messages of *signals*, each made when it is first asked for."""
-        return _Messages(signals, functools.partial(self._message, int(time.time())))
+        """Return the messages of *signals*, each made when it is asked for."""
+        make = functools.partial(self._message, int(time.time()), self._headers_of())
+        return _Messages(signals, make)
 
-    def _message(self, now: int, signal: t.Any) -> Message:
+    def _headers_of(self) -> t.Callable[[t.Any], t.Any]:
+        """Return what gives the headers of a signal: a copy, which nobody changes.
+
+        Where they are the same for all signals, so is the copy: it is encoded once.
+        """
+        headers = self._headers
+        if callable(headers):
+            return lambda signal: snapshot(headers(signal))
+        return _as_function(snapshot(headers))
+
+    def _message(
+        self, now: int, headers_of: t.Callable[[t.Any], t.Any], signal: t.Any
+    ) -> Message:
         properties = MessageProperties(
             content_type=self._content_type,
-            headers=self._headers(signal),
+            headers=headers_of(signal),
             delivery_mode=2,
             message_id=self._message_id(signal),
             timestamp=now,
@@ -58,14 +72,13 @@ class Envelope:
 
 
 class _Messages(t.Sequence[Message]):
-    """Messages that are made when they are asked for, each once."""
+    """Messages that are made when they are asked for, and not kept."""
 
     def __init__(
         self, signals: t.Sequence[t.Any], make: t.Callable[[t.Any], Message]
     ) -> None:
         self._signals = signals
         self._make = make
-        self._made: dict[int, Message] = {}
 
     def __len__(self) -> int:
         return len(self._signals)
@@ -79,10 +92,7 @@ class _Messages(t.Sequence[Message]):
     def __getitem__(self, index: int | slice) -> Message | t.Sequence[Message]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        message = self._made.get(index)
-        if message is None:
-            message = self._made[index] = self._make(self._signals[index])
-        return message
+        return self._make(self._signals[index])
 
 
 def message_id_of(mapper: sa_orm.Mapper[t.Any]) -> t.Callable[[t.Any], str]:

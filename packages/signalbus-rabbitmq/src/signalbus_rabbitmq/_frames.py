@@ -22,6 +22,10 @@ from signalbus_rabbitmq.message import MessageProperties
 #: The longest exchange name, routing key or message id that AMQP knows, in bytes.
 SHORT_STRING_MAX = 255
 
+#: How many different properties an encoder remembers: where they are many, they are
+#: different each time.
+MAX_SURROUNDINGS = 100
+
 # The properties go over the wire in this order, the message id in their midst.
 _BEFORE = (
     "content_type",
@@ -59,8 +63,8 @@ class _Surroundings(t.NamedTuple):
 class FrameEncoder:
     """Encode the messages of one batch for one channel.
 
-    What is spared is known by the identity of headers too, so that an encoder must not
-    outlive the messages it was given.
+    The headers of a message must not change while the encoder is in use: they are known
+    by their identity, for comparing them takes as long as encoding them.
 
     :param frame_max: the largest frame that the broker takes, in bytes.
     """
@@ -70,7 +74,8 @@ class FrameEncoder:
         self._frame_max = frame_max
         self._body_max = frame_max - _FRAME_OVERHEAD
         self._methods: dict[tuple[str, str, bool], bytes] = {}
-        self._surroundings: dict[t.Hashable, _Surroundings] = {}
+        # With the headers, which so stay alive: nothing else gets their identity.
+        self._surroundings: dict[t.Hashable, tuple[_Surroundings, t.Any]] = {}
 
     def encode(self, message: Message) -> bytes:
         """Return all frames of *message*.
@@ -88,7 +93,7 @@ class FrameEncoder:
         if not body:
             return method + header
         if len(body) > self._body_max:
-            return method + header + self._split(body)
+            return b"".join((method, header, *self._split(body)))
         start = _BODY.pack(pika.spec.FRAME_BODY, self._channel_number, len(body))
         return b"".join((method, header, start, body, _END))
 
@@ -137,23 +142,28 @@ class FrameEncoder:
             )
         key = _hashable_values(properties), id(properties.headers or _NO_HEADERS)
         try:
-            surroundings = self._surroundings.get(key)
+            known = self._surroundings.get(key)
         except TypeError as error:
             raise _unencodable(error) from error
-        if surroundings is None:
-            surroundings = self._surroundings[key] = _encode_surroundings(properties)
+        return known[0] if known else self._remember(key, properties)
+
+    def _remember(
+        self, key: t.Hashable, properties: MessageProperties
+    ) -> _Surroundings:
+        if len(self._surroundings) >= MAX_SURROUNDINGS:
+            self._surroundings.clear()
+        surroundings = _encode_surroundings(properties)
+        self._surroundings[key] = surroundings, properties.headers
         return surroundings
 
-    def _split(self, body: bytes) -> bytes:
-        """Return *body* in as many frames as it takes."""
-        fragments = (
-            body[start : start + self._body_max]
-            for start in range(0, len(body), self._body_max)
-        )
-        return b"".join(
-            pika.frame.Body(self._channel_number, fragment).marshal()
-            for fragment in fragments
-        )
+    def _split(self, body: bytes) -> t.Iterator[bytes | memoryview]:
+        """Yield the parts of as many frames as *body* takes."""
+        view = memoryview(body)
+        for start in range(0, len(body), self._body_max):
+            piece = view[start : start + self._body_max]
+            yield _BODY.pack(pika.spec.FRAME_BODY, self._channel_number, len(piece))
+            yield piece
+            yield _END
 
 
 def _encode_surroundings(properties: MessageProperties) -> _Surroundings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pika.exceptions
@@ -10,6 +11,9 @@ from signalbus_rabbitmq._confirms import Confirms
 from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._frames import FrameEncoder
 from signalbus_rabbitmq.message import Message
+
+if t.TYPE_CHECKING:
+    from signalbus_rabbitmq._patience import Patience
 
 
 class ChannelClosedError(Exception):
@@ -32,6 +36,8 @@ class Link:
 
     def __init__(self, connection: Connection, deadline: float) -> None:
         self.connection = connection
+        #: Whether the broker has ever answered for a message published here.
+        self.is_proven = False
         self.closed: ChannelClosedError | None = None
         self.confirms = Confirms(1)
         self.returned: list[ReturnedMessage] = []
@@ -76,19 +82,25 @@ class Link:
             self.confirms.publish(len(frames))
             self.connection.write(b"".join(frames))
 
-    def advance(self, deadline: float) -> None:
+    def advance(self, patience: Patience) -> None:
         """Wait for something to happen; raise what keeps the batch from going on."""
         self._check_channel()
-        self.connection.advance(deadline)
+        started = time.monotonic()
+        self.connection.advance(patience.deadline())
+        patience.waited(time.monotonic() - started, self)
         self._check_channel()
+
+    def mark(self) -> t.Hashable:
+        """Return something that changes when the broker takes or confirms anything."""
+        return self.confirms.pending, self.connection.unsent
 
     def is_usable(self) -> bool:
         """Return whether nothing was lost or closed since the last use."""
         return self.connection.peek() and self.closed is None
 
-    def close(self) -> None:
-        """Close the connection in good order."""
-        self.connection.shut()
+    def close(self, limit: float) -> None:
+        """Close the connection, in good order unless that takes past *limit*."""
+        self.connection.shut(limit)
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -96,7 +108,8 @@ class Link:
 
     def _wait(self, condition: t.Callable[[], bool], deadline: float) -> None:
         while not condition():
-            self.advance(deadline)
+            self._check_channel()
+            self.connection.advance(deadline)
 
     def _check_channel(self) -> None:
         if self.closed:
@@ -106,6 +119,7 @@ class Link:
         method = frame.method
         settle = self.confirms.ack if method.NAME == "Basic.Ack" else self.confirms.nack
         settle(method.delivery_tag, method.multiple)
+        self.is_proven = True
 
     def _on_return(
         self, _: t.Any, method: t.Any, properties: t.Any, body: bytes

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import collections
 import os
+import time
 import typing as t
+
+from signalbus_rabbitmq._connection import FAREWELL
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._link import Link
 
 #: How many links are kept open for later.
-MOST_IDLE = 10
+MAX_IDLE = 10
 
 
 class Pool:
@@ -36,15 +39,16 @@ class Pool:
     def put(self, link: Link) -> None:
         """Keep *link* for later."""
         links = self._own()
-        if len(links) < MOST_IDLE:
+        if len(links) < MAX_IDLE:
             links.append(link)
         else:
-            link.close()
+            link.close(FAREWELL)
 
     def close(self) -> None:
-        """Close all links."""
+        """Close all links; a broker that does not answer costs a second for all."""
+        deadline = time.monotonic() + FAREWELL
         while link := self._pop():
-            link.close()
+            link.close(max(0.0, deadline - time.monotonic()))
 
     def _pop(self) -> Link | None:
         # Another thread may take the last one at any time: asking first is no use.

@@ -52,6 +52,13 @@ class RefusedError(SignalBusError):
     """RabbitMQ refused the message, and closed the channel because of it."""
 
 
+class UnconfirmedError(SignalBusError):
+    """The message was not confirmed in time, by a broker that answers otherwise.
+
+    The message may or may not have arrived.
+    """
+
+
 class TerminatedConsumption(SignalBusError):  # noqa: N818 the design's
     """The consumer cannot go on. What it had not processed is back in the queue.
 

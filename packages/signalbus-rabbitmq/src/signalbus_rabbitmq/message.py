@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 
 import pika
@@ -32,3 +33,30 @@ class Message(t.NamedTuple):
     body: bytes
     properties: MessageProperties | None = None
     mandatory: bool = False
+
+
+def in_full(messages: t.Iterable[Message]) -> t.Sequence[Message]:
+    """Return all *messages* as they are when they are asked for.
+
+    Whoever makes them one by one may use the same properties for the next.
+    """
+    if isinstance(messages, (list, tuple)):
+        return messages
+    return [_snapshot_of_message(message) for message in messages]
+
+
+def snapshot(headers: t.Any) -> t.Any:
+    """Return *headers*, with copies of the dicts and lists in it."""
+    if isinstance(headers, dict):
+        return {name: snapshot(value) for name, value in headers.items()}
+    if isinstance(headers, list):
+        return [snapshot(value) for value in headers]
+    return headers
+
+
+def _snapshot_of_message(message: Message) -> Message:
+    if not isinstance(message.properties, pika.BasicProperties):
+        return message
+    properties = copy.copy(message.properties)
+    properties.headers = snapshot(properties.headers)
+    return message._replace(properties=properties)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 import weakref
 
@@ -10,6 +9,8 @@ import flask
 
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
+from signalbus_rabbitmq._patience import Deadline
+from signalbus_rabbitmq.message import in_full
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq.message import Message
@@ -77,10 +78,10 @@ class Publisher:
         :param allow_retry: whether to connect again, once, if the connection is lost,
             and send what was not confirmed so far. Then a message may arrive twice.
         """
-        deadline = time.monotonic() + timeout
-        batch = list(messages)
+        patience = Deadline(timeout)
+        batch = in_full(messages)
         if batch:
-            self._broker().publish(batch, deadline, allow_retry)
+            self._broker().publish(batch, patience, allow_retry)
 
     def close(self) -> None:
         """Close the connections that are not in use. Publishing opens new ones.
