@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import typing as t
 
+import pika
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
@@ -49,6 +51,43 @@ class Reader(Consumer):
         """Print *body* in one piece, whatever other threads print."""
         os.write(1, body + b"\n")
         return True
+
+
+class Patient(Reader):
+    """A reader whose queue is made when it is started for the third time."""
+
+    starts = 0
+
+    def start(self) -> None:
+        """Count the starts."""
+        self.starts += 1
+        if self.starts == 3:
+            parameters = pika.URLParameters(str(self.url))
+            with pika.BlockingConnection(parameters) as connection:
+                connection.channel().queue_declare(self.queue, durable=True)
+        super().start()
+
+
+class Fails(Consumer):
+    """Fails, whatever it gets."""
+
+    def process_message(self, body: bytes, properties: t.Any) -> bool:
+        """Raise."""
+        raise LookupError(body.decode())
+
+
+class Hangs(Consumer):
+    """Prints what it gets, and never comes to an end; prints that it is stopping."""
+
+    def process_message(self, body: bytes, properties: t.Any) -> bool:
+        """Hang."""
+        os.write(1, body + b"\n")
+        return threading.Event().wait()
+
+    def stop(self, signum: int | None = None, frame: t.Any = None) -> None:
+        """Tell that it was called."""
+        super().stop(signum, frame)
+        os.write(1, b"stopping\n")
 
 
 class Stops:
