@@ -165,7 +165,7 @@ def test_after_so_many_attempts_a_message_is_rejected(
     consumer_of: MakeConsumer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With MAX_ATTEMPTS it goes to the dead letters; the log has its id and the error."""
+    """It goes to the dead letters; the log has its id and the error."""
     dead = broker.queue()
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
     queue = broker.queue(**arguments)
@@ -566,7 +566,7 @@ def test_arguments_override_the_configuration() -> None:
 
 
 def test_what_the_configuration_says_can_be_read() -> None:
-    """The attributes have its values, or the defaults, when the consumer has its app."""
+    """The attributes have its values, or the defaults, when there is an app."""
     app = Flask("shop")
     app.config.update({"MINE_URL": "amqp://host", "MINE_QUEUE": "q"})
     app.config["MINE_THREADS"] = "3"

@@ -80,12 +80,12 @@ def check(management: str | None) -> None:
     """Tell whether RabbitMQ can be reached and has what the app needs.
 
     That is the exchanges of the models (for models that use the default exchange: their
-    queues), and the queue of the consumer if SIGNALBUS_RABBITMQ_QUEUE is set. Exits with
-    1 if something is missing.
+    queues), and the queue of the consumer if SIGNALBUS_RABBITMQ_QUEUE is set. Exits
+    with 1 if something is missing.
 
     AMQP has no way to ask whether anything is bound to an exchange. The management API
-    has: with --management http://HOST:15672 an exchange is also wrong that has neither a
-    binding nor an alternate exchange.
+    has: with --management http://HOST:15672, an exchange that has neither a binding nor
+    an alternate exchange is wrong, too.
     """
     parameters = _url_parameters()
     try:
@@ -138,8 +138,8 @@ def declare(
 
     These are the exchanges of the models (for models that use the default exchange:
     their queues), the queue of the consumer, and what it is bound to. All are durable.
-    A queue is a quorum queue, and what is rejected goes to a queue of the same name with
-    ".dead" at the end.
+    A queue is a quorum queue, and what is rejected goes to a queue of the same name
+    with ".dead" at the end.
 
     It changes nothing that exists, and can be repeated. Exits with 1 if something
     exists with other properties, or may not be created.

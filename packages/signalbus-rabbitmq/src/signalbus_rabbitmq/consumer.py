@@ -23,8 +23,8 @@ class Consumer:
     """Consume the messages of one queue. Subclass it and say how to process one.
 
     The queue must exist; ``flask signalbus rabbitmq declare`` creates it. These
-    settings are read, with ``SIGNALBUS_RABBITMQ`` for the prefix unless *config_prefix* says
-    otherwise; an argument of the same name overrides each:
+    settings are read, with ``SIGNALBUS_RABBITMQ`` for the prefix unless *config_prefix*
+    says otherwise; an argument of the same name overrides each:
 
     - ``{prefix}_URL``: the broker's URL.
     - ``{prefix}_QUEUE``: the name of the queue.
