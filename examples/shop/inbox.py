@@ -1,4 +1,4 @@
-"""Where the demo's messages arrive: in a file, or in a queue of their own."""
+"""Where the demo's messages arrive: in a file, or in a queue with a consumer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import json
 import os
 import secrets
 import typing as t
+
+import pika
+from flask import Flask
+from signalbus_rabbitmq import Consumer
+from signalbus_rabbitmq import MessageProperties
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -48,21 +53,37 @@ def open_queue(url: str) -> t.Iterator[Read]:
             channel.queue_delete(queue)
 
 
+class Inbox(Consumer):
+    """Keeps the messages that it understands, and rejects the others.
+
+    Where a message is worked upon, in a database say, an exception is all right: the
+    message is tried again later.
+    """
+
+    def __init__(self, app: Flask, url: str, queue: str) -> None:
+        super().__init__(app, url=url, queue=queue, draining_mode=True)
+        self.messages: list[Message] = []
+
+    def process_message(self, body: bytes, properties: MessageProperties) -> bool:
+        """Return whether *body* was an order: `False` sends it to the dead letters."""
+        try:
+            order = json.loads(body)
+            message = (properties.type, order["order_id"], order["customer"])
+        except (ValueError, LookupError, TypeError):
+            return False
+        self.messages.append(message)
+        return True
+
+
 def read_queue(url: str, queue: str) -> list[Message]:
     """Return, and remove, the messages in *queue*."""
-    messages = []
-    with open_channel(url) as channel:
-        while (got := channel.basic_get(queue, auto_ack=True))[0]:
-            _, properties, body = got
-            order = json.loads(body)
-            messages.append((properties.type, order["order_id"], order["customer"]))
-    return messages
+    inbox = Inbox(Flask(__name__), url, queue)
+    inbox.start()
+    return inbox.messages
 
 
 @contextlib.contextmanager
 def open_channel(url: str) -> t.Iterator[BlockingChannel]:
     """Open a channel to RabbitMQ."""
-    import pika  # comes with signalbus-rabbitmq
-
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         yield connection.channel()

@@ -96,14 +96,22 @@ class Broker:
 
 
 class Node(Broker):
-    """A broker that belongs to the tests: they may kill it, or raise its alarms."""
+    """A broker that belongs to the tests: they may kill it, or raise its alarms.
 
-    def __init__(self, home: Path) -> None:
+    :param plugins: the names of plugins that it has.
+    """
+
+    def __init__(self, home: Path, *plugins: str) -> None:
         self.port = _free_port()
+        management_port = _free_port()
+        self.management_url = f"http://127.0.0.1:{management_port}"
         super().__init__(f"amqp://guest:guest@127.0.0.1:{self.port}/")
-        home.joinpath("plugins").write_text("[].")
+        home.joinpath("plugins").write_text(f"[{', '.join(plugins)}].")
         home.joinpath("env").touch()
-        home.joinpath("node.conf").write_text("max_message_size = 1000000\n")
+        settings = ["max_message_size = 1000000"]
+        if "rabbitmq_management" in plugins:
+            settings.append(f"management.tcp.port = {management_port}")
+        home.joinpath("node.conf").write_text("\n".join([*settings, ""]))
         self._environ = {
             **os.environ,
             "HOME": str(home),
@@ -328,6 +336,17 @@ def running_node(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Node]:
     if not (SERVER.exists() and shutil.which("epmd")):
         pytest.skip(f"There is no {SERVER}, so there can be no broker to kill.")
     node = Node(tmp_path_factory.mktemp("node"))
+    node.start()
+    yield node
+    node.kill()
+
+
+@pytest.fixture
+def managed_node(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Node]:
+    """Give a node of the test's own that has the management API."""
+    if not (SERVER.exists() and shutil.which("epmd")):
+        pytest.skip(f"There is no {SERVER}, so there can be no broker to manage.")
+    node = Node(tmp_path_factory.mktemp("managed"), "rabbitmq_management")
     node.start()
     yield node
     node.kill()

@@ -3,7 +3,8 @@
 It reads DATABASE_URL, SIGNALBUS_RABBITMQ_URL and SIGNALBUS_RABBITMQ_QUEUE from the
 environment, and is for ``flask --app`` or to be run: ``python shop.py METHOD [POINT]``
 calls a method of the bus; at POINT it prints ``at POINT`` and waits for a line.
-``python shop.py consume`` prints the number of each message that it processes.
+``python shop.py consume`` prints the number of each message that it processes, and
+``python shop.py hang`` that of the messages that it never comes to an end with.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import typing as t
 
+import pika
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
@@ -51,6 +54,43 @@ class Reader(Consumer):
         return True
 
 
+class Patient(Reader):
+    """A reader whose queue is made when it is started for the third time."""
+
+    starts = 0
+
+    def start(self) -> None:
+        """Count the starts."""
+        self.starts += 1
+        if self.starts == 3:
+            parameters = pika.URLParameters(str(self.url))
+            with pika.BlockingConnection(parameters) as connection:
+                connection.channel().queue_declare(self.queue, durable=True)
+        super().start()
+
+
+class Fails(Consumer):
+    """Fails, whatever it gets."""
+
+    def process_message(self, body: bytes, properties: t.Any) -> bool:
+        """Raise."""
+        raise LookupError(body.decode())
+
+
+class Hangs(Consumer):
+    """Prints what it gets, and never comes to an end; prints that it is stopping."""
+
+    def process_message(self, body: bytes, properties: t.Any) -> bool:
+        """Hang."""
+        os.write(1, body + b"\n")
+        return threading.Event().wait()
+
+    def stop(self, signum: int | None = None, frame: t.Any = None) -> None:
+        """Tell that it was called."""
+        super().stop(signum, frame)
+        os.write(1, b"stopping\n")
+
+
 class Stops:
     """Stops the process when a burst was confirmed, and before it is deleted."""
 
@@ -67,7 +107,9 @@ if __name__ == "__main__":
     method, *points = sys.argv[1:]
     if points:
         bus.plugin_manager.register(Stops())
-    if method == "consume":
+    if method == "hang":
+        Hangs(app).start()
+    elif method == "consume":
         reader = Reader(app)
         signal.signal(signal.SIGTERM, reader.stop)
         reader.start()

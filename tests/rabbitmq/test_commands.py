@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ signalbus_cli = pytest.importorskip("signalbus_cli")
 if t.TYPE_CHECKING:
     from click.testing import Result
     from conftest import Broker
+    from conftest import Node
     from conftest import Proxy
     from signalbus_rabbitmq import Message
     from signalbus_rabbitmq import Publisher
@@ -74,10 +76,17 @@ def fill(
 
 @pytest.fixture
 def check(broker_url: str) -> t.Callable[..., Result]:
-    """Run the command with ``check(url, exchange, routing_key)`` for one model."""
+    """Run the command with ``check(*options, url=…, exchange=…, key=…)``: one model."""
 
-    def run(url: str = broker_url, exchange: str = "", key: str = "") -> Result:
+    def run(
+        *options: str,
+        url: str = broker_url,
+        exchange: str = "",
+        key: str = "",
+        **config: str,
+    ) -> Result:
         app = Flask("shop")
+        app.config.update(config)
         app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
         app.config["SIGNALBUS_RABBITMQ_URL"] = url
         db = SQLAlchemy(app)
@@ -89,7 +98,9 @@ def check(broker_url: str) -> t.Callable[..., Result]:
             signalbus_exchange = exchange
             signalbus_routing_key = key
 
-        return app.test_cli_runner().invoke(signalbus_cli.signalbus, COMMAND)
+        return app.test_cli_runner().invoke(
+            signalbus_cli.signalbus, [*COMMAND, *options]
+        )
 
     return run
 
@@ -155,6 +166,90 @@ def test_it_can_be_stopped_while_it_waits(consume: Start, free_port: int) -> Non
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGINT),
+    ],
+)
+def test_a_second_signal_ends_it_at_once(
+    consume: Start,
+    fill: Fill,
+    broker: Broker,
+    queue: str,
+    first: signal.Signals,
+    second: signal.Signals,
+) -> None:
+    """Even a worker that hangs does not hold it; its message is back in the queue."""
+    fill(1)
+    process = consume("shop:Hangs")
+    assert process.stdout
+    assert "0\n" == process.stdout.readline()
+    process.send_signal(first)
+    assert "stopping\n" == process.stdout.readline()
+
+    process.send_signal(second)
+
+    assert -second == process.wait(30)
+    assert [b"0"] == broker.bodies(queue)
+
+
+def test_a_missing_queue_is_told_once(
+    consume: Start, broker: Broker, queue: str
+) -> None:
+    """It waits for the queue, says once what to do, and when it goes on."""
+    with broker.channel() as channel:
+        channel.queue_delete(queue)
+    process = consume("shop:Patient")
+    assert process.stderr
+    first = process.stderr.readline()
+    second = process.stderr.readline()
+
+    process.terminate()
+    _, rest = process.communicate()
+
+    assert f"no queue '{queue}'" in first
+    assert "Create it with `flask signalbus rabbitmq declare`." in first
+    assert f"Consuming '{queue}' from RabbitMQ at" in second
+    assert second.endswith("again.\n")
+    assert (0, "") == (process.returncode, rest)
+
+
+def test_draining_a_missing_queue_fails(
+    consume: Start, broker: Broker, queue: str
+) -> None:
+    """The status is 1, and one line says why and what to do."""
+    with broker.channel() as channel:
+        channel.queue_delete(queue)
+
+    _, err = (process := consume("shop:Reader", "--drain")).communicate()
+
+    assert 1 == process.returncode
+    (line,) = err.splitlines()
+    assert f"no queue '{queue}'" in line
+    assert "Create it with `flask signalbus rabbitmq declare`." in line
+
+
+def test_draining_fails_if_messages_do(
+    consume: Start,
+    fill: Fill,
+    broker: Broker,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What could not be processed is back in the queue, and the status is 1."""
+    monkeypatch.setenv("SIGNALBUS_RABBITMQ_RETRY_FIRST_DELAY", "0.01")
+    fill(3)
+
+    _, err = (process := consume("shop:Fails", "--drain")).communicate()
+
+    assert 1 == process.returncode
+    assert "3 of its messages could not be processed" in err.splitlines()[-1]
+    assert {b"0", b"1", b"2"} == set(broker.bodies(queue))
+
+
+@pytest.mark.parametrize(
     ("where", "complaint"),
     [
         ("shop", "not of the form MODULE:CONSUMER"),
@@ -200,11 +295,72 @@ def test_a_check_fails_where_something_is_missing(
     assert f"Paid: {missing}: (404) NOT_FOUND" in failed.stderr
 
 
+def test_a_check_tells_of_the_consumers_queue(
+    check: t.Callable[..., Result], queue: str, fill: Fill
+) -> None:
+    """It must be there if it is configured; how full it is is told."""
+    fill(2)
+
+    there = check(key=queue, SIGNALBUS_RABBITMQ_QUEUE=queue)
+    missing = check(key=queue, SIGNALBUS_RABBITMQ_QUEUE="no.such")
+
+    assert (0, 1) == (there.exit_code, missing.exit_code)
+    expected = f"The consumer's queue '{queue}': ok (messages: 2, consumers: 0)"
+    assert expected in there.output
+    assert "The consumer's queue 'no.such': (404) NOT_FOUND" in missing.stderr
+
+
+def test_a_check_says_what_it_cannot_see(
+    check: t.Callable[..., Result], broker: Broker, queue: str
+) -> None:
+    """AMQP does not tell bindings; nobody is to believe that they were looked at."""
+    assert "Bindings were not looked at" in check(exchange="amq.topic").output
+    assert "Bindings" not in check(key=queue).output
+
+
+def test_a_check_finds_exchanges_that_nothing_is_bound_to(
+    check: t.Callable[..., Result], managed_node: Node
+) -> None:
+    """The management API knows; an alternate exchange, also of a policy, will do."""
+    bound = managed_node.exchange("direct", queue := managed_node.queue())
+    loose = managed_node.exchange("direct", queue)
+    with managed_node.channel() as channel:
+        channel.queue_unbind(queue, loose)
+    options = "--management", managed_node.management_url
+
+    def run(exchange: str) -> Result:
+        return check(*options, url=managed_node.url, exchange=exchange)
+
+    good, bad = run(bound), run(loose)
+    policy = json.dumps({"alternate-exchange": "amq.fanout"})
+    managed_node.control("set_policy", "net", f"^{re.escape(loose)}$", policy)
+    caught = run(loose)
+    managed_node.control("clear_policy", "net")
+
+    assert [0, 1, 0] == [each.exit_code for each in (good, bad, caught)]
+    assert f"Paid: exchange '{bound}': ok\n" in good.output
+    assert f"Paid: exchange '{loose}': nothing is bound to it" in bad.stderr
+
+
+def test_a_check_says_why_the_management_api_does_not_help(
+    check: t.Callable[..., Result], broker: Broker, free_port: int
+) -> None:
+    """One line with host and port and the reason; the status is 1."""
+    url = f"http://guest:secret@127.0.0.1:{free_port}"
+    missing = check("--management", url, exchange="amq.topic")
+    malformed = check("--management", "localhost:15672", exchange="amq.topic")
+
+    assert [1, 1] == [missing.exit_code, malformed.exit_code]
+    assert f"The management API at 127.0.0.1:{free_port}: " in missing.stderr
+    assert "secret" not in missing.output
+    assert "is not an HTTP URL" in malformed.stderr
+
+
 def test_a_check_fails_without_a_broker(
     check: t.Callable[..., Result], free_port: int
 ) -> None:
     """The host, the port and the reason are told; the password is not."""
-    failed = check(f"amqp://guest:secret@127.0.0.1:{free_port}/")
+    failed = check(url=f"amqp://guest:secret@127.0.0.1:{free_port}/")
 
     assert 1 == failed.exit_code
     assert f"127.0.0.1:{free_port}" in failed.stderr
@@ -213,7 +369,7 @@ def test_a_check_fails_without_a_broker(
 
 def test_a_check_fails_without_a_url(check: t.Callable[..., Result]) -> None:
     """The setting that is missing is named."""
-    failed = check("")
+    failed = check(url="")
 
     assert 1 == failed.exit_code
     assert "SIGNALBUS_RABBITMQ_URL is not set" in failed.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import sys
 import threading
 import typing as t
 
@@ -10,14 +11,21 @@ import flask
 import pytest
 from flask import Flask
 from signalbus_rabbitmq import Consumer
+from signalbus_rabbitmq import Message
+from signalbus_rabbitmq import MessageProperties
+from signalbus_rabbitmq import QueueNotFoundError
 from signalbus_rabbitmq import TerminatedConsumption
 from signalbus_rabbitmq import TerminatedConsumtion
+from signalbus_rabbitmq import _retries
 
 if t.TYPE_CHECKING:
     from conftest import Broker
     from conftest import Proxy
-    from signalbus_rabbitmq import Message
     from signalbus_rabbitmq import Publisher
+
+#: Waits that a test can wait for, and those that it does not live to see.
+SOON = {"retry_first_delay": 0.01, "retry_max_delay": 0.02}
+LATE = {"retry_first_delay": 600, "retry_max_delay": 600}
 
 MakeConsumer: t.TypeAlias = "t.Callable[..., Consumer]"
 MakeMessages: t.TypeAlias = "t.Callable[..., list[Message]]"
@@ -99,17 +107,189 @@ def test_rejected_messages_go_to_the_dead_letters(
     assert ([], [b"1"]) == (broker.bodies(queue), broker.bodies(dead))
 
 
-def test_an_exception_ends_it_and_returns_the_message(
+def test_one_exception_does_not_stop_the_others(
     fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
 ) -> None:
-    """The message is back in the queue, and the exception is the cause."""
-    fill(1)
+    """The message is tried again after a wait; the others are processed meanwhile."""
+    fill(3000)
+    seen: list[bytes] = []
 
-    with pytest.raises(TerminatedConsumption, match=queue) as caught:
-        consumer_of(queue, lambda body: 1 / 0).start()
+    def process(body: bytes) -> bool:
+        seen.append(body)
+        return bool(seen.count(b"0") > 1 or 1 / len(body.strip(b"0")))
+
+    consumer_of(queue, process, draining_mode=True, **SOON).start()
+
+    assert [b"0", b"1"] == seen[:2]
+    assert 2 == seen.count(b"0")
+    assert {b"%d" % n for n in range(3000)} == set(seen)
+    assert [] == broker.bodies(queue)
+
+
+@pytest.mark.parametrize("prefetch_count", [1, 10])
+def test_many_failing_messages_do_not_starve_the_others(
+    fill: t.Callable[[int], None],
+    queue: str,
+    consumer_of: MakeConsumer,
+    broker: Broker,
+    started: t.Callable[[Consumer], threading.Thread],
+    prefetch_count: int,
+) -> None:
+    """More of them than the prefetch count has room for wait, and others still come."""
+    fill(200)
+    seen: list[bytes] = []
+    done = threading.Event()
+
+    def process(body: bytes) -> bool:
+        if int(body) < 100:
+            raise LookupError(body)
+        seen.append(body)
+        if body == b"199":
+            done.set()
+        return True
+
+    consumer = consumer_of(queue, process, prefetch_count=prefetch_count, **LATE)
+    thread = started(consumer)
+    assert done.wait(30)
+    consumer.stop()
+    thread.join()
+
+    assert [b"%d" % n for n in range(100, 200)] == sorted(seen)
+    assert {b"%d" % n for n in range(100)} == set(broker.bodies(queue))
+
+
+def test_after_so_many_attempts_a_message_is_rejected(
+    broker: Broker,
+    publisher: Publisher,
+    messages_to: MakeMessages,
+    consumer_of: MakeConsumer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It goes to the dead letters; the log has its id and the error."""
+    dead = broker.queue()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = broker.queue(**arguments)
+    properties = MessageProperties(message_id="paid:7", delivery_mode=2)
+    publisher.publish_messages([Message("", queue, b"0", properties)])
+    seen: list[bytes] = []
+
+    consumer_of(
+        queue,
+        lambda body: seen.append(body) or 1 / 0,
+        draining_mode=True,
+        max_attempts=4,
+        **SOON,
+    ).start()
+
+    assert [b"0"] * 4 == seen
+    assert ([], [b"0"]) == (broker.bodies(queue), broker.bodies(dead))
+    (error,) = (r.getMessage() for r in caplog.records if r.levelname == "ERROR")
+    assert "message 'paid:7' failed 4 times" in error
+    assert "ZeroDivisionError: division by zero" in error
+
+
+def test_attempts_that_the_queue_counted_are_counted(
+    broker: Broker,
+    publisher: Publisher,
+    messages_to: MakeMessages,
+    consumer_of: MakeConsumer,
+) -> None:
+    """A quorum queue says how often a message came back to it."""
+    dead = broker.queue()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = broker.queue(**arguments, **{"x-queue-type": "quorum"})
+    publisher.publish_messages(messages_to(queue, 1))
+    seen: list[bytes] = []
+    stopped = consumer_of(queue, lambda body: stopped.stop() or 1 / 0)
+    for _ in range(2):
+        stopped.start()
+
+    consumer_of(
+        queue,
+        lambda body: seen.append(body) or 1 / 0,
+        draining_mode=True,
+        max_attempts=3,
+        **LATE,
+    ).start()
+
+    assert [b"0"] == seen
+    assert [b"0"] == broker.bodies(dead)
+
+
+def test_draining_returns_what_keeps_failing_and_says_so(
+    fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
+) -> None:
+    """It does not go on for ever: three attempts, and back to the queue with them."""
+    fill(30)
+    seen: collections.Counter[bytes] = collections.Counter()
+
+    def process(body: bytes) -> bool:
+        seen[body] += 1
+        return bool(body not in {b"0", b"7"} or 1 / 0)
+
+    with pytest.raises(TerminatedConsumption, match="2 of its messages") as caught:
+        consumer_of(
+            queue, process, draining_mode=True, prefetch_count=2, **SOON
+        ).start()
 
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert {b"0": 3, b"7": 3} == {body: n for body, n in seen.items() if n > 1}
+    assert 30 == len(seen)
+    assert {b"0", b"7"} == set(broker.bodies(queue))
+
+
+def test_what_waits_goes_back_to_the_queue_at_the_end(
+    fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
+) -> None:
+    """A stop does not wait for the next attempt."""
+    fill(2)
+    consumer = consumer_of(
+        queue, lambda body: 1 / 0 if body == b"0" else consumer.stop() is None, **LATE
+    )
+
+    consumer.start()
+
     assert [b"0"] == broker.bodies(queue)
+
+
+def test_failures_that_are_alike_are_logged_once(
+    fill: t.Callable[[int], None],
+    queue: str,
+    consumer_of: MakeConsumer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A database that is down is one line, however many messages need it."""
+    fill(50)
+
+    def process(body: bytes) -> bool:
+        raise LookupError(f"no order {body!r}")
+
+    with pytest.raises(TerminatedConsumption):
+        consumer_of(queue, process, draining_mode=True, **SOON).start()
+
+    (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
+    assert "LookupError: no order b'0'. " in f"{warning.getMessage()} "
+
+
+def test_a_message_that_was_held_for_long_goes_back_to_the_queue(
+    fill: t.Callable[[int], None],
+    queue: str,
+    consumer_of: MakeConsumer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RabbitMQ closes the channel of who keeps a message; its next attempt is anew."""
+    monkeypatch.setattr(_retries, "HELD_SECONDS_MAX", 0.0)
+    fill(1)
+    seen: list[bytes] = []
+
+    consumer_of(
+        queue,
+        lambda body: bool(seen.append(body) or len(seen) > 5 or 1 / 0),
+        draining_mode=True,
+        **SOON,
+    ).start()
+
+    assert [b"0"] * 6 == seen
 
 
 @pytest.mark.parametrize("answer", [None, 1, "yes"])
@@ -120,13 +300,26 @@ def test_an_answer_must_be_true_or_false(
     broker: Broker,
     answer: t.Any,
 ) -> None:
-    """Who forgets to answer loses no message."""
+    """Who forgets to answer loses no message: it is as good as an exception."""
     fill(1)
 
     with pytest.raises(TerminatedConsumption, match=f"answered {answer!r}"):
-        consumer_of(queue, lambda body: answer).start()
+        consumer_of(queue, lambda body: answer, draining_mode=True, **SOON).start()
 
     assert [b"0"] == broker.bodies(queue)
+
+
+def test_a_worker_that_is_told_to_exit_ends_it(
+    fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
+) -> None:
+    """SystemExit is no attempt: the message is back in the queue, and the rest too."""
+    fill(3)
+
+    with pytest.raises(TerminatedConsumption, match=queue) as caught:
+        consumer_of(queue, lambda body: sys.exit(3)).start()
+
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert [b"0", b"1", b"2"] == broker.bodies(queue)
 
 
 def test_stop_finishes_what_is_being_processed(
@@ -268,8 +461,12 @@ def test_a_deleted_queue_ends_it(
 
 def test_a_missing_queue_is_named(consumer_of: MakeConsumer) -> None:
     """The queue must exist; the consumer declares none."""
-    with pytest.raises(TerminatedConsumption, match=r"no queue .no\.such\.queue."):
+    with pytest.raises(
+        QueueNotFoundError, match=r"no queue .no\.such\.queue."
+    ) as caught:
         consumer_of("no.such.queue", lambda body: True).start()
+
+    assert "flask signalbus rabbitmq declare" in str(caught.value)
 
 
 def test_an_unreachable_broker_is_named(
@@ -302,7 +499,12 @@ def test_a_setting_that_the_broker_lacks_is_an_error(
         ("THREADS", 0),
         ("THREADS", "many"),
         ("PREFETCH_COUNT", -1),
+        ("PREFETCH_COUNT", 65536),
         ("PREFETCH_SIZE", None),
+        ("PREFETCH_SIZE", 1.5),
+        ("MAX_ATTEMPTS", 0),
+        ("RETRY_FIRST_DELAY", "soon"),
+        ("RETRY_MAX_DELAY", 0),
     ],
 )
 def test_impossible_settings_are_named(name: str, value: t.Any) -> None:
@@ -316,12 +518,100 @@ def test_impossible_settings_are_named(name: str, value: t.Any) -> None:
         Consumer(app, config_prefix="MINE")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("url", "amqp:guest:secret@host"),
+        ("queue", ""),
+        ("threads", 0),
+        ("prefetch_count", 65536),
+        ("prefetch_size", -1),
+        ("max_attempts", 0),
+        ("retry_first_delay", -1),
+        ("retry_max_delay", "long"),
+    ],
+)
+def test_impossible_arguments_are_named(name: str, value: t.Any) -> None:
+    """An argument that cannot work is an error at once, by name."""
+    with pytest.raises(ValueError, match=f"^{name} is") as caught:
+        Consumer(**{name: value})
+
+    assert "secret" not in str(caught.value)
+
+
+ARGUMENTS = {
+    "url": "amqp://guest:secret@host/",
+    "queue": "orders",
+    "threads": 2,
+    "prefetch_size": 0,
+    "prefetch_count": 7,
+    "max_attempts": 5,
+    "retry_first_delay": 0.5,
+    "retry_max_delay": 9.0,
+}
+
+
+def test_arguments_override_the_configuration() -> None:
+    """They can be read before and after the consumer has its app."""
+    app = Flask("shop")
+    app.config.update({f"MINE_{name.upper()}": "wrong" for name in ARGUMENTS})
+    consumer = Consumer(config_prefix="MINE", **ARGUMENTS)
+    before = {name: getattr(consumer, name) for name in ARGUMENTS}
+
+    consumer.init_app(app)
+
+    assert ARGUMENTS == before
+    assert ARGUMENTS == {name: getattr(consumer, name) for name in ARGUMENTS}
+    assert "secret" not in repr(consumer)
+
+
+def test_what_the_configuration_says_can_be_read() -> None:
+    """The attributes have its values, or the defaults, when there is an app."""
+    app = Flask("shop")
+    app.config.update({"MINE_URL": "amqp://host", "MINE_QUEUE": "q"})
+    app.config["MINE_THREADS"] = "3"
+    consumer = Consumer(config_prefix="MINE")
+    before = {getattr(consumer, name) for name in ARGUMENTS}
+
+    consumer.init_app(app)
+
+    assert {None} == before
+    assert {
+        "url": "amqp://host",
+        "queue": "q",
+        "threads": 3,
+        "prefetch_size": 0,
+        "prefetch_count": 30,
+        "max_attempts": None,
+        "retry_first_delay": 1.0,
+        "retry_max_delay": 60.0,
+    } == {name: getattr(consumer, name) for name in ARGUMENTS}
+
+
+def test_a_consumer_works_by_its_arguments_alone(
+    fill: t.Callable[[int], None], queue: str, broker: Broker
+) -> None:
+    """Nothing need be configured."""
+    fill(3)
+    seen: list[bytes] = []
+
+    class Reader(Consumer):
+        def process_message(self, body: bytes, properties: t.Any) -> bool:
+            return not seen.append(body)
+
+    Reader(Flask("shop"), url=broker.url, queue=queue, draining_mode=True).start()
+
+    assert [b"0", b"1", b"2"] == seen
+
+
 def test_a_consumer_is_started_once_at_a_time(
     fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer
 ) -> None:
     """Who wants more at a time sets the number of threads."""
     fill(1)
-    consumer = consumer_of(queue, lambda body: consumer.start())
+    consumer = consumer_of(
+        queue, lambda body: consumer.start(), draining_mode=True, **SOON
+    )
 
     with pytest.raises(TerminatedConsumption, match="started already") as caught:
         consumer.start()

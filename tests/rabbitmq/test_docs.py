@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import shlex
 import subprocess
 import sys
 import typing as t
@@ -17,6 +19,7 @@ pytest.importorskip("signalbus_cli")
 
 if t.TYPE_CHECKING:
     from conftest import Broker
+    from conftest import Node
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "packages" / "signalbus-rabbitmq" / "README.md"
@@ -31,6 +34,23 @@ def blocks(page: Path) -> list[str]:
     """Return the programs on *page*."""
     text = page.read_text(encoding="utf-8")
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def steps(page: Path) -> list[tuple[list[str], str, str]]:
+    """Return the commands of the quick start, what is typed into them, and answers."""
+    text = page.read_text(encoding="utf-8")
+    (session,) = re.findall(
+        r"^```console\n(\$ export.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
+    found = []
+    for step in session.removeprefix("$ ").split("\n$ ")[1:]:
+        command, *rest = step.splitlines()
+        keys = [line.removeprefix(">>> ") for line in rest if line.startswith(">>> ")]
+        answer = "".join(f"{line}\n" for line in rest if not line.startswith(">>> "))
+        words = shlex.split(command)
+        drain = ["--drain"] if "consume" in words else []  # or it waits for more
+        found.append(([*words, *drain], "".join(f"{key}\n" for key in keys), answer))
+    return found
 
 
 @pytest.fixture
@@ -76,6 +96,35 @@ def test_the_app_sends_and_the_consumer_gets_it(run: Run) -> None:
     )
     # Where signalbus-marshmallow is installed, there are blanks in the body.
     assert ("order_paid:1", {"id": 1, "cents": 990}) == (message_id, json.loads(body))
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.stem)
+def test_the_quick_start_works_to_the_letter(
+    page: Path, node: Node, tmp_path: Path
+) -> None:
+    """In a virtual host that has nothing, all commands answer as it is shown."""
+    vhost = secrets.token_hex(6)
+    node.control("add_vhost", vhost)
+    node.control("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+    for name, program in zip(("shop.py", "consumer.py"), blocks(page), strict=False):
+        tmp_path.joinpath(name).write_text(program)
+    environ = os.environ | {"SIGNALBUS_RABBITMQ_URL": f"{node.url}{vhost}"}
+
+    for command, keys, answer in steps(page):
+        output = subprocess.run(  # noqa: S603 our own programs
+            [sys.executable, "-m", *command],
+            env=environ,
+            cwd=tmp_path,
+            input=keys,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.replace(f"127.0.0.1:{node.port}", "localhost:5672")
+        # Where signalbus-marshmallow is installed, there are blanks in the body.
+        output = re.sub(r'(?<=":) |(?<=,) (?=")', "", output)
+        assert keys or answer == output
+
+    node.control("delete_vhost", vhost)
 
 
 def test_the_page_has_the_programs_of_the_readme() -> None:

@@ -6,6 +6,7 @@ from signalbus_rabbitmq.consumer import Consumer
 from signalbus_rabbitmq.exceptions import ConnectionError  # noqa: A004 the design's
 from signalbus_rabbitmq.exceptions import DeliveryError
 from signalbus_rabbitmq.exceptions import NackedError
+from signalbus_rabbitmq.exceptions import QueueNotFoundError
 from signalbus_rabbitmq.exceptions import RefusedError
 from signalbus_rabbitmq.exceptions import ReturnedError
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
@@ -24,6 +25,7 @@ __all__ = [
     "MessageProperties",
     "NackedError",
     "Publisher",
+    "QueueNotFoundError",
     "RefusedError",
     "ReturnedError",
     "TerminatedConsumption",

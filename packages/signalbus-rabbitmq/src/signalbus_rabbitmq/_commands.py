@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import logging
-import select
-import signal
 import time
 import typing as t
 
@@ -13,29 +11,39 @@ import click
 import flask
 from flask.cli import AppGroup
 from signalbus.exceptions import BrokerUnavailableError
-from signalbus.retry import backoff
 
 from signalbus_rabbitmq import _carrier
 from signalbus_rabbitmq import _declared
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._connection import Connection
+from signalbus_rabbitmq._declare import Binding
+from signalbus_rabbitmq._declare import Plan
+from signalbus_rabbitmq._declare import declare as declare_all
+from signalbus_rabbitmq._management import Management
+from signalbus_rabbitmq._management import ManagementError
+from signalbus_rabbitmq._runner import Runner
+from signalbus_rabbitmq._topology import Asker
+from signalbus_rabbitmq._topology import Queue
 from signalbus_rabbitmq._topology import Target
-from signalbus_rabbitmq._topology import why_missing
-from signalbus_rabbitmq._wakeup import Wakeup
 from signalbus_rabbitmq.consumer import Consumer
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
 
-logger = logging.getLogger("signalbus.rabbitmq")
-
-#: The waits before connecting again, in seconds: the first and the longest one. Who
-#: consumed for longer than that begins with the first again.
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 30.0
+if t.TYPE_CHECKING:
+    import pika
 
 #: How long a check may take, in seconds.
 CHECK_TIMEOUT = 15.0
 
-rabbitmq = AppGroup("rabbitmq", help="Consume from RabbitMQ, and check the way to it.")
+#: The types of exchanges that every RabbitMQ has; those of plugins begin with "x-".
+EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
+
+UNBOUND = "nothing is bound to it, and it has no alternate exchange"
+
+_QUEUE = "SIGNALBUS_RABBITMQ_QUEUE"
+
+rabbitmq = AppGroup(
+    "rabbitmq", help="Consume from RabbitMQ, and prepare and check the way to it."
+)
 
 
 @rabbitmq.command()
@@ -47,50 +55,220 @@ def consume(consumer: str, drain: bool) -> None:
     MODULE:CONSUMER is where the consumer is: an instance of signalbus_rabbitmq.Consumer
     or a subclass of it.
 
-    When the connection is lost, or a message cannot be processed, it starts again after
-    a wait that grows. SIGTERM and SIGINT end it when the messages at hand are done.
+    When the connection is lost or the queue is missing, it starts again after a wait
+    that grows. SIGTERM and SIGINT end it when the messages at hand are done; a second
+    one ends it at once, and what was at hand goes back to the queue.
+
+    With --drain, it exits with 1 if the queue is missing, and if messages could not be
+    processed.
     """
     found = _find_consumer(consumer)
     found.draining_mode = found.draining_mode or drain
-    _Runner(found).run()
+    try:
+        Runner(found).run()
+    except TerminatedConsumption as error:
+        raise click.ClickException(str(error)) from error
 
 
 @rabbitmq.command()
-def check() -> None:
-    """Tell whether RabbitMQ can be reached and has what the models send to.
+@click.option(
+    "--management",
+    metavar="URL",
+    help="Where the management API is: look for bindings, too.",
+)
+def check(management: str | None) -> None:
+    """Tell whether RabbitMQ can be reached and has what the app needs.
 
-    Exits with 1 if it cannot, or if an exchange (for models that use the default
-    exchange: a queue) is missing.
+    That is the exchanges of the models (for models that use the default exchange: their
+    queues), and the queue of the consumer if SIGNALBUS_RABBITMQ_QUEUE is set. Exits
+    with 1 if something is missing.
+
+    AMQP has no way to ask whether anything is bound to an exchange. The management API
+    has: with --management http://HOST:15672, an exchange that has neither a binding nor
+    an alternate exchange is wrong, too.
     """
+    parameters = _url_parameters()
+    try:
+        api = management and Management(management, parameters, CHECK_TIMEOUT)
+        with _ask(parameters) as (asker, address):
+            click.echo(f"RabbitMQ at {address} is there.")
+            is_wrong = _report(asker, api or None)
+    except ManagementError as error:
+        raise click.ClickException(str(error)) from error
+    if is_wrong:
+        raise click.exceptions.Exit(1)
+
+
+@rabbitmq.command()
+@click.option(
+    "--queue",
+    metavar="NAME",
+    help="The queue of the consumer, if not that of SIGNALBUS_RABBITMQ_QUEUE.",
+)
+@click.option(
+    "--bind",
+    "bindings",
+    metavar="EXCHANGE:KEY",
+    multiple=True,
+    callback=lambda _context, _option, values: [_binding(value) for value in values],
+    help="Bind the queue of the consumer to an exchange. May be repeated.",
+)
+@click.option(
+    "--exchange-type",
+    "exchange_types",
+    metavar="[EXCHANGE=]TYPE",
+    multiple=True,
+    callback=lambda _context, _option, values: dict(map(_exchange_type, values)),
+    help="The type of new exchanges, or of one: topic unless said otherwise.",
+)
+@click.option("--classic", is_flag=True, help="Make classic queues, not quorum queues.")
+@click.option(
+    "--no-dead-letters",
+    is_flag=True,
+    help="Make no queue for what is rejected: that is dropped.",
+)
+def declare(
+    queue: str | None,
+    bindings: list[Binding],
+    exchange_types: dict[str, str],
+    classic: bool,
+    no_dead_letters: bool,
+) -> None:
+    """Create the exchanges and queues that the app needs, where they are missing.
+
+    These are the exchanges of the models (for models that use the default exchange:
+    their queues), the queue of the consumer, and what it is bound to. All are durable.
+    A queue is a quorum queue, and what is rejected goes to a queue of the same name
+    with ".dead" at the end.
+
+    It changes nothing that exists, and can be repeated. Exits with 1 if something
+    exists with other properties, or may not be created.
+    """
+    queue = queue or flask.current_app.config.get(_QUEUE)
+    if bindings and not queue:
+        raise click.UsageError(f"--bind needs --queue, or the setting {_QUEUE}.")
+    targets = dict.fromkeys(Target.of(model) for model in _models())
+    names = [target.name for target in targets if target.kind == "queue"]
+    queues = [
+        Queue(name, classic, not no_dead_letters)
+        for name in dict.fromkeys([*names, *filter(None, [queue])])
+    ]
+    plan = Plan(
+        exchanges=[each.name for each in targets if each.kind == "exchange"],
+        queues=[each for queue in queues for each in _with_dead_letters(queue)],
+        queue=queue,
+        bindings=bindings,
+        exchange_type=lambda name: exchange_types.get(
+            name, exchange_types.get("", "topic")
+        ),
+    )
+    if not (plan.exchanges or plan.queues):
+        raise click.UsageError(
+            f"There is nothing to declare. Give --queue, or set {_QUEUE}."
+        )
+    _carry_out(plan)
+
+
+def _carry_out(plan: Plan) -> None:
+    with _ask(_url_parameters()) as (asker, _):
+        lines = []
+        for line in declare_all(plan, asker):
+            lines.append(line)
+            _tell(line.what, line.complaint)
+    if any(line.complaint for line in lines):
+        raise click.exceptions.Exit(1)
+
+
+def _with_dead_letters(queue: Queue) -> list[Queue]:
+    return [queue.dead_letters, queue] if queue.has_dead_letters else [queue]
+
+
+def _binding(value: str) -> Binding:
+    exchange, colon, routing_key = value.partition(":")
+    if not (exchange and colon):
+        raise click.BadParameter(f"{value!r} is not of the form EXCHANGE:KEY.")
+    return Binding(exchange, routing_key)
+
+
+def _exchange_type(value: str) -> tuple[str, str]:
+    """Return the name of an exchange, empty for all, and its type."""
+    exchange, _, exchange_type = value.rpartition("=")
+    if exchange_type not in EXCHANGE_TYPES and not exchange_type.startswith("x-"):
+        raise click.BadParameter(
+            f"{exchange_type!r} is not one of {', '.join(EXCHANGE_TYPES)}."
+        )
+    return exchange, exchange_type
+
+
+def _url_parameters() -> pika.ConnectionParameters:
     url = flask.current_app.config.get(_carrier.URL)
     if not url:
         raise click.ClickException(f"{_carrier.URL} is not set.")
-    parameters = _parameters.parse(url, _carrier.URL)
+    try:
+        return _parameters.parse(url, _carrier.URL)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextlib.contextmanager
+def _ask(parameters: pika.ConnectionParameters) -> t.Iterator[tuple[Asker, str]]:
+    """Connect, and give someone to ask, and the broker's address."""
     deadline = time.monotonic() + CHECK_TIMEOUT
     try:
         connection = Connection.connect(parameters, deadline)
         try:
-            missing = _report(connection, deadline)
+            yield Asker(connection, deadline), connection.address
         finally:
             connection.shut()
     except BrokerUnavailableError as error:
         raise click.ClickException(str(error)) from error
-    if missing:
-        raise click.exceptions.Exit(1)
 
 
-def _report(connection: Connection, deadline: float) -> bool:
-    """Tell about every model, and return whether something is missing."""
-    click.echo(f"RabbitMQ at {connection.address} is there.")
-    missing = False
-    for model in flask.current_app.extensions["signalbus"].get_signal_models():
-        if not _declared.is_ours(model):
-            continue
-        target = Target.of(model)
-        reason = why_missing(connection, target, deadline)
-        click.echo(f"{model.__name__}: {target}: {reason or 'ok'}", err=bool(reason))
-        missing = missing or bool(reason)
-    return missing
+def _models() -> list[type[t.Any]]:
+    """Return the models that are sent from here; none for an app without a bus."""
+    bus = flask.current_app.extensions.get("signalbus")
+    models = bus.get_signal_models() if bus else []
+    return [model for model in models if _declared.is_ours(model)]
+
+
+def _report(asker: Asker, api: Management | None) -> bool:
+    """Tell about every model and the consumer; return whether something is wrong."""
+    targets = [(model.__name__, Target.of(model)) for model in _models()]
+    complaints = [_report_target(name, each, asker, api) for name, each in targets]
+    if queue := flask.current_app.config.get(_QUEUE):
+        complaints.append(_report_queue(queue, asker))
+    if api is None and any(_has_bindings(target) for _, target in targets):
+        click.echo("Bindings were not looked at: that takes --management.")
+    return any(complaints)
+
+
+def _report_target(
+    name: str, target: Target, asker: Asker, api: Management | None
+) -> str | None:
+    complaint = asker.find(target).refusal
+    if not complaint and api and _has_bindings(target):
+        complaint = None if api.has_way_out(target.name) else UNBOUND
+    _tell(f"{name}: {target}", complaint)
+    return complaint
+
+
+def _report_queue(queue: str, asker: Asker) -> str | None:
+    target = Target("queue", queue)
+    found = asker.find(target)
+    good = "ok"
+    if not found.refusal:
+        counts = found.method.message_count, found.method.consumer_count
+        good = "ok (messages: {:,}, consumers: {:,})".format(*counts)
+    _tell(f"The consumer's {target}", found.refusal, good)
+    return found.refusal
+
+
+def _has_bindings(target: Target) -> bool:
+    return target.kind == "exchange" and not target.is_default_exchange
+
+
+def _tell(what: str, complaint: str | None, good: str = "ok") -> None:
+    click.echo(f"{what}: {complaint or good}", err=bool(complaint))
 
 
 def _find_consumer(where: str) -> Consumer:
@@ -115,65 +293,3 @@ def _init(consumer: Consumer) -> None:
         consumer.init_app(flask.current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 documented by werkzeug
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-
-
-class _Runner:
-    """Start a consumer, and again when it ends by itself, until told to stop."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-        self._wakeup = Wakeup()
-        self._is_stopping = False
-
-    def run(self) -> None:
-        """Consume, with the process's signals as the wish to end."""
-        signals = (signal.SIGTERM, signal.SIGINT)
-        before = {signum: signal.signal(signum, self._stop) for signum in signals}
-        try:
-            self._consume_again_and_again()
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-            self._wakeup.close()
-
-    def _consume_again_and_again(self) -> None:
-        waits = self._waits()
-        while not self._is_stopping:
-            started = time.monotonic()
-            error = self._consume()
-            if error is None:
-                return
-            if time.monotonic() - started > LONGEST_WAIT:
-                waits = self._waits()
-            self._wait(next(waits), error)
-
-    def _consume(self) -> TerminatedConsumption | None:
-        try:
-            self._consumer.start()
-        except TerminatedConsumption as error:
-            return error
-        return None
-
-    def _wait(self, seconds: float, error: TerminatedConsumption) -> None:
-        if self._is_stopping:
-            logger.error("%s", error)
-            return
-        unavailable = isinstance(error.__cause__, BrokerUnavailableError)
-        logger.error(
-            "%s The next try is in %.1f seconds.",
-            error,
-            seconds,
-            exc_info=None if unavailable else error.__cause__,
-        )
-        select.select([self._wakeup], [], [], seconds)
-
-    @staticmethod
-    def _waits() -> t.Iterator[float]:
-        yield from backoff(9, FIRST_WAIT, LONGEST_WAIT)
-        while True:
-            yield LONGEST_WAIT
-
-    def _stop(self, signum: int, frame: t.Any) -> None:
-        self._is_stopping = True
-        self._consumer.stop(signum, frame)
-        self._wakeup.wake()

@@ -8,14 +8,23 @@ import typing as t
 import pika.exceptions
 
 from signalbus_rabbitmq._connection import Connection
+from signalbus_rabbitmq._failure_log import describe
+from signalbus_rabbitmq._retries import Fates
+from signalbus_rabbitmq._retries import Retries
 from signalbus_rabbitmq._workers import Delivered
 from signalbus_rabbitmq._workers import Workers
+from signalbus_rabbitmq.exceptions import QueueNotFoundError
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
 
 if t.TYPE_CHECKING:
+    from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._wakeup import Wakeup
     from signalbus_rabbitmq._workers import Result
-    from signalbus_rabbitmq.consumer import Settings
+
+#: AMQP's reply code for a queue that does not exist.
+NOT_FOUND = 404
+
+REMEDY = "Create it with `flask signalbus rabbitmq declare`."
 
 #: How long the broker may take to know the last acknowledgements, in seconds.
 FAREWELL = 5.0
@@ -29,21 +38,26 @@ class Consumption:
 
     :param is_stopping: tells whether somebody asked for the end.
     :param draining: whether to end when the queue is empty.
+    :param on_begin: called once, with what is consumed from where, when messages may
+        come.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 all that a run needs to know
         self,
         settings: Settings,
         workers: Workers,
         wakeup: Wakeup,
         is_stopping: t.Callable[[], bool],
         draining: bool,
+        on_begin: t.Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._workers = workers
         self._wakeup = wakeup
         self._is_stopping = is_stopping
         self._draining = draining
+        self._on_begin = on_begin
+        self._has_begun = False
         self._consumer_tag: str | None = None
         self._failure: TerminatedConsumption | None = None
         self._is_drained = False
@@ -54,17 +68,29 @@ class Consumption:
         deadline = time.monotonic() + self._settings.parameters.stack_timeout
         self._connection = Connection.connect(self._settings.parameters, deadline)
         try:
+            self._retries = self._make_retries()
             self._open_channel()
             self._watch_wakeup()
             self._consume()
             self._finish()
         finally:
             self._connection.shut(FAREWELL)
+        if self._is_drained:
+            self._fail_for_given_up()
         if self._failure:
             raise self._failure
 
+    def _make_retries(self) -> Retries:
+        fates = Fates(
+            retry=self._submit,
+            give_back=lambda delivered: self._nack(delivered, requeue=True),
+            reject=lambda delivered: self._nack(delivered, requeue=False),
+        )
+        call_later = self._connection.ioloop.call_later
+        return Retries(self._settings, self._draining, call_later, fates)
+
     def _consume(self) -> None:
-        while not (self._is_stopping() or self._is_drained or self._failure):
+        while not self._is_ending:
             self._connection.advance()
 
     def _finish(self) -> None:
@@ -91,16 +117,45 @@ class Consumption:
         self._consumer_tag = self._channel.basic_consume(
             self._settings.queue,
             on_message_callback=self._on_message,
-            callback=lambda _: self._count_if_idle(),
+            callback=lambda _: self._on_consuming(),
         )
+
+    def _on_consuming(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._on_begin(self._source)
+        self._count_if_idle()
+
+    def _replace_consumer(self) -> None:
+        """Let the broker send others in place of the messages that are held.
+
+        Those count against the prefetch of the consumer that got them: when they have
+        half of it, another one takes over, with a prefetch of its own.
+        """
+        limit = self._settings.prefetch_count
+        held = self._retries.held_of(self._consumer_tag)
+        if not limit or held * 2 < limit or self._is_ending or self._retries.is_full:
+            return
+        self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
+        self._on_qos()
 
     def _on_message(
         self, _: t.Any, method: t.Any, properties: t.Any, body: bytes
     ) -> None:
+        delivered = Delivered(
+            method.delivery_tag,
+            body,
+            properties,
+            method.consumer_tag,
+            time.monotonic(),
+        )
+        self._submit(self._retries.recall(delivered, method.redelivered))
+
+    def _submit(self, delivered: Delivered) -> None:
+        """Have *delivered* processed, unless it is too late for that."""
         self._empty_counts = 0
-        self._workers.submit(Delivered(method.delivery_tag, body, properties))
-        if self._failure or self._is_stopping():
-            self._workers.discard_waiting()
+        if not self._is_ending:
+            self._workers.submit(delivered)
 
     def _watch_wakeup(self) -> None:
         loop = self._connection.ioloop
@@ -114,18 +169,40 @@ class Consumption:
 
     def _settle(self, result: Result) -> None:
         """Tell the broker what became of a message; say nothing if it was not begun."""
-        if result.error:
-            self._fail("A message could not be processed", result.error)
-        if not self._channel.is_open:
-            return
-        if result.accepted:
-            self._channel.basic_ack(result.tag)
-        elif result.accepted is False or result.error:
-            self._channel.basic_nack(result.tag, requeue=result.error is not None)
+        if isinstance(result.error, Exception):
+            self._on_error(result.delivered, result.error)
+        elif result.error:
+            self._fail("A worker was told to end", result.error)
+        elif result.accepted and self._channel.is_open:
+            self._channel.basic_ack(result.delivered.tag)
+        elif result.accepted is False:
+            self._nack(result.delivered, requeue=False)
+
+    def _on_error(self, delivered: Delivered, error: Exception) -> None:
+        self._retries.take(delivered, error)
+        if self._channel.is_open:
+            self._replace_consumer()
+
+    def _nack(self, delivered: Delivered, *, requeue: bool) -> None:
+        if self._channel.is_open:
+            self._channel.basic_nack(delivered.tag, requeue=requeue)
+
+    @property
+    def _source(self) -> str:
+        return f"{self._settings.queue!r} from RabbitMQ at {self._connection.address}"
+
+    @property
+    def _under_way(self) -> int:
+        """How many messages are being processed, or are going to be."""
+        return self._workers.unfinished + self._retries.waiting
+
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self._is_stopping() or self._is_drained or self._failure)
 
     def _count_if_idle(self) -> None:
-        """Ask how many messages are in the queue, when none of them is here."""
-        if self._draining and not self._workers.unfinished and self._channel.is_open:
+        """Ask how many messages are in the queue, when none is under way here."""
+        if self._draining and not self._under_way and self._channel.is_open:
             self._channel.queue_declare(
                 self._settings.queue, passive=True, callback=self._on_count
             )
@@ -136,9 +213,9 @@ class Consumption:
         The broker may count a message as delivered that is not here yet; before it
         answers a second time, it delivers that.
         """
-        if self._workers.unfinished:
+        if self._under_way:
             return
-        if frame.method.message_count:
+        if frame.method.message_count and not self._retries.is_full:
             self._connection.ioloop.call_later(RECOUNT, self._count_if_idle)
             return
         self._empty_counts += 1
@@ -151,15 +228,30 @@ class Consumption:
 
     def _on_close(self, _: t.Any, reason: t.Any) -> None:
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
-            self._fail(f"({reason.reply_code}) {reason.reply_text}")
+            what = f"({reason.reply_code}) {reason.reply_text}"
+            if reason.reply_code == NOT_FOUND:
+                what = f"{what}. {REMEDY}"
+                self._fail(what, error_class=QueueNotFoundError)
+            else:
+                self._fail(what)
 
-    def _fail(self, what: str, cause: BaseException | None = None) -> None:
+    def _fail_for_given_up(self) -> None:
+        """Tell that draining has left messages in the queue."""
+        if count := self._retries.given_up:
+            self._fail(
+                f"{count:,} of its messages could not be processed and went back to the"
+                " queue, the first because of",
+                self._retries.first_error,
+            )
+
+    def _fail(
+        self,
+        what: str,
+        cause: BaseException | None = None,
+        error_class: type[TerminatedConsumption] = TerminatedConsumption,
+    ) -> None:
         """End the consumption because of *what*, unless it ends already."""
         if self._failure is None:
-            because = f"{what}: {type(cause).__name__}: {cause}" if cause else what
-            because = because.rstrip(".")
-            self._failure = TerminatedConsumption(
-                f"Consuming {self._settings.queue!r} from RabbitMQ at"
-                f" {self._connection.address} ended. {because}."
-            )
+            because = f"{what}: {describe(cause)}" if cause else f"{what.rstrip('.')}."
+            self._failure = error_class(f"Consuming {self._source} ended. {because}")
             self._failure.__cause__ = cause

@@ -12,11 +12,27 @@ if t.TYPE_CHECKING:
 
 
 class Delivered(t.NamedTuple):
-    """A message as the broker delivered it."""
+    """A message as the broker delivered it.
+
+    :param consumer_tag: the consumer, of this channel, that it was delivered to.
+    :param at: when it was delivered, by the monotonic clock.
+    :param earlier: how many attempts at it failed before this delivery.
+    :param attempts: how many attempts at it have failed, the earlier ones included.
+    """
 
     tag: int
     body: bytes
     properties: MessageProperties
+    consumer_tag: str
+    at: float
+    earlier: int = 0
+    attempts: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the message is called in logs and errors."""
+        message_id = self.properties.message_id
+        return f"message {message_id!r}" if message_id else "a message without an id"
 
 
 class Result(t.NamedTuple):
@@ -26,7 +42,7 @@ class Result(t.NamedTuple):
     :param error: what it raised instead. Without an error, it did not begin.
     """
 
-    tag: int
+    delivered: Delivered
     accepted: bool | None
     error: BaseException | None = None
 
@@ -39,8 +55,10 @@ class Workers:
 
     :param process: processes a delivery; answers whether to accept it, or raises.
     :param notify: called from a worker when there is a result to be collected.
-    :param is_stopping: while it answers true, nothing more is begun; nor is it after an
-        error.
+    :param is_stopping: while it answers true, nothing more is begun; nor is it after a
+        :exc:`SystemExit` or its like.
+
+    The threads are daemons: one that hangs does not keep the process alive.
     """
 
     def __init__(
@@ -51,14 +69,16 @@ class Workers:
         is_stopping: t.Callable[[], bool],
     ) -> None:
         self.unfinished = 0
-        self._has_failed = False
+        self._is_dismissed = False
         self._is_stopping = is_stopping
         self._process = process
         self._notify = notify
         self._waiting: queue.SimpleQueue[Delivered | None] = queue.SimpleQueue()
         self._results: collections.deque[Result] = collections.deque()
         self._threads = [
-            threading.Thread(target=self._work, name=f"signalbus-consumer-{number}")
+            threading.Thread(
+                target=self._work, name=f"signalbus-consumer-{number}", daemon=True
+            )
             for number in range(1, count + 1)
         ]
         for thread in self._threads:
@@ -84,11 +104,16 @@ class Workers:
                 return
             self.unfinished -= 1
 
-    def join(self) -> None:
-        """End the threads, when each has finished what it is at."""
+    def dismiss(self) -> None:
+        """Have the threads end by themselves, without waiting for them."""
         self.discard_waiting()
+        self._is_dismissed = True
         for _ in self._threads:
             self._waiting.put(None)
+
+    def join(self) -> None:
+        """End the threads, when each has finished what it is at."""
+        self.dismiss()
         for thread in self._threads:
             thread.join()
 
@@ -98,10 +123,12 @@ class Workers:
             self._notify()
 
     def _result(self, delivered: Delivered) -> Result:
-        if self._has_failed or self._is_stopping():
-            return Result(delivered.tag, accepted=None)
+        if self._is_dismissed or self._is_stopping():
+            return Result(delivered, accepted=None)
         try:
-            return Result(delivered.tag, self._process(delivered))
+            return Result(delivered, self._process(delivered))
+        except Exception as error:  # noqa: BLE001 it is an attempt that failed
+            return Result(delivered, accepted=None, error=error)
         except BaseException as error:  # noqa: BLE001 a worker must not just vanish
-            self._has_failed = True
-            return Result(delivered.tag, accepted=None, error=error)
+            self._is_dismissed = True
+            return Result(delivered, accepted=None, error=error)

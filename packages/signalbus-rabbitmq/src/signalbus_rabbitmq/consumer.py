@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
 from signalbus_rabbitmq._consumption import Consumption
+from signalbus_rabbitmq._failure_log import logger
 from signalbus_rabbitmq._wakeup import Wakeup
 from signalbus_rabbitmq._workers import Workers
 
 if t.TYPE_CHECKING:
-    import pika
     from flask import Flask
 
+    from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._workers import Delivered
     from signalbus_rabbitmq.message import MessageProperties
-
-#: How many messages are prefetched for each thread, if the configuration says nothing.
-PREFETCH_PER_THREAD = 10
-
-
-class Settings(t.NamedTuple):
-    """What the configuration says about a consumer."""
-
-    parameters: pika.ConnectionParameters
-    queue: str
-    threads: int
-    prefetch_size: int
-    prefetch_count: int
 
 
 class Consumer:
     """Consume the messages of one queue. Subclass it and say how to process one.
 
-    The queue must exist. These settings are read, with ``SIGNALBUS_RABBITMQ`` for the
-    prefix unless *config_prefix* says otherwise:
+    The queue must exist; ``flask signalbus rabbitmq declare`` creates it. These
+    settings are read, with ``SIGNALBUS_RABBITMQ`` for the prefix unless *config_prefix*
+    says otherwise; an argument of the same name overrides each:
 
     - ``{prefix}_URL``: the broker's URL.
     - ``{prefix}_QUEUE``: the name of the queue.
@@ -44,24 +33,55 @@ class Consumer:
       acknowledgement, 0 for no limit; ten for each thread by default.
     - ``{prefix}_PREFETCH_SIZE``: the same in bytes; 0, no limit, by default, and the
       only value that RabbitMQ knows.
+    - ``{prefix}_MAX_ATTEMPTS``: after how many failed attempts a message is rejected;
+      by default it is tried for ever.
+    - ``{prefix}_RETRY_FIRST_DELAY``, ``{prefix}_RETRY_MAX_DELAY``: the first and the
+      longest wait before it is tried again, in seconds; 1 and 60 by default.
+
+    The arguments can be read as attributes; after :meth:`init_app`, these have what the
+    configuration says instead of ``None``.
 
     :param app: the application, if it is there already; else call :meth:`init_app`.
     :param config_prefix: the prefix of the settings' names.
     :param draining_mode: whether to end when the queue is empty.
+
+    An argument that cannot be is a ``ValueError`` that names it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 by keyword, all of them
         self,
         app: Flask | None = None,
         *,
         config_prefix: str = "SIGNALBUS_RABBITMQ",
         draining_mode: bool = False,
+        url: str | None = None,
+        queue: str | None = None,
+        threads: int | None = None,
+        prefetch_size: int | None = None,
+        prefetch_count: int | None = None,
+        max_attempts: int | None = None,
+        retry_first_delay: float | None = None,
+        retry_max_delay: float | None = None,
     ) -> None:
         self.config_prefix = config_prefix
         self.draining_mode = draining_mode
+        self._arguments = {
+            "url": url,
+            "queue": queue,
+            "threads": threads,
+            "prefetch_size": prefetch_size,
+            "prefetch_count": prefetch_count,
+            "max_attempts": max_attempts,
+            "retry_first_delay": retry_first_delay,
+            "retry_max_delay": retry_max_delay,
+        }
+        _settings.check_arguments(self._arguments)
+        self._settings: Settings | None = None
         self._app: Flask | None = None
         self._wakeup: Wakeup | None = None
         self._is_stopping = False
+        self._has_begun = False
+        self._has_failed = False
         if app is not None:
             self.init_app(app)
 
@@ -71,13 +91,53 @@ class Consumer:
         Nothing connects yet. A setting that is missing or cannot be is a ``ValueError``
         that names it.
         """
-        self._settings = _read_settings(app, self.config_prefix)
+        self._settings = _settings.read(self._arguments, app.config, self.config_prefix)
         self._app = app
 
     @property
     def has_app(self) -> bool:
         """Whether the consumer has its application."""
         return self._app is not None
+
+    @property
+    def url(self) -> str | None:
+        """The broker's URL. It has a password in it: do not log it."""
+        return t.cast("str | None", self._value("url"))
+
+    @property
+    def queue(self) -> str | None:
+        """The name of the queue."""
+        return t.cast("str | None", self._value("queue"))
+
+    @property
+    def threads(self) -> int | None:
+        """How many messages are processed at a time."""
+        return t.cast("int | None", self._value("threads"))
+
+    @property
+    def prefetch_size(self) -> int | None:
+        """How many bytes the broker may send ahead; 0 for no limit."""
+        return t.cast("int | None", self._value("prefetch_size"))
+
+    @property
+    def prefetch_count(self) -> int | None:
+        """How many messages the broker may send ahead; 0 for no limit."""
+        return t.cast("int | None", self._value("prefetch_count"))
+
+    @property
+    def max_attempts(self) -> int | None:
+        """After how many failed attempts a message is rejected; ``None`` for never."""
+        return t.cast("int | None", self._value("max_attempts"))
+
+    @property
+    def retry_first_delay(self) -> float | None:
+        """The first wait before a message is tried again, in seconds."""
+        return t.cast("float | None", self._value("retry_first_delay"))
+
+    @property
+    def retry_max_delay(self) -> float | None:
+        """The longest wait before a message is tried again, in seconds."""
+        return t.cast("float | None", self._value("retry_max_delay"))
 
     def process_message(self, body: bytes, properties: MessageProperties) -> bool:
         """Process one message: override this.
@@ -87,10 +147,12 @@ class Consumer:
         reject it: it goes to the queue's dead-letter exchange, or is dropped where the
         queue has none.
 
-        An exception, or any other answer, ends the consumption: the message goes back
-        to its queue and :meth:`start` raises :exc:`TerminatedConsumption`. So let an
-        exception out for what may pass, such as a database that is down, and return
-        ``False`` for a message that can never be processed.
+        An exception, or any other answer, is an attempt that failed. The message is
+        tried again after a wait that grows, while others are processed; after
+        ``max_attempts`` it is rejected, if that is set. So let an exception out for
+        what may pass, such as a database that is down, and return ``False`` for a
+        message that can never be processed. :exc:`SystemExit` and its like end the
+        consumption.
 
         A message may come again, after a crash or a lost connection.
         """
@@ -100,23 +162,34 @@ class Consumer:
         """Consume until :meth:`stop`, or in draining mode until the queue is empty.
 
         On the way out, what is being processed is finished and acknowledged, and what
-        was only prefetched goes back to its queue. Raise
-        :exc:`TerminatedConsumption` if the connection cannot be opened or is lost, if
-        the queue is missing or gets deleted, or if a message could not be processed.
+        was only prefetched, or waits to be tried again, goes back to its queue. Raise
+        :exc:`TerminatedConsumption` if the connection cannot be opened or is lost, and
+        if the queue gets deleted; :exc:`QueueNotFoundError`, below it, if there is no
+        such queue.
+
+        In draining mode, a message that keeps failing is tried ``max_attempts`` times,
+        and rejected. Where that is not set, it is tried three times and goes back to
+        the queue in the end, which raises :exc:`TerminatedConsumption`.
 
         The calling thread keeps the connection alive, however long the workers take.
+        A ``KeyboardInterrupt`` ends it without waiting for them.
         """
-        if self._app is None:
+        if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
         if self._wakeup is not None:
             raise RuntimeError("The consumer has been started already. Stop it first.")
         self._wakeup = wakeup = Wakeup()
+        self._has_begun = False
         try:
-            self._run(wakeup)
+            self._run(self._settings, wakeup)
         except exceptions.DeliveryError as error:
-            raise exceptions.TerminatedConsumption(
-                f"Consuming {self._settings.queue!r} ended. {error}"
+            raise self._ended(
+                exceptions.TerminatedConsumption(
+                    f"Consuming {self._settings.queue!r} ended. {error}"
+                )
             ) from error
+        except exceptions.TerminatedConsumption as error:
+            raise self._ended(error) from error.__cause__
         finally:
             self._wakeup = None
             self._is_stopping = False
@@ -134,18 +207,43 @@ class Consumer:
         if wakeup := self._wakeup:
             wakeup.wake()
 
-    def _run(self, wakeup: Wakeup) -> None:
+    def _value(self, name: str) -> t.Any:
+        return getattr(self._settings, name, self._arguments[name])
+
+    def _run(self, settings: Settings, wakeup: Wakeup) -> None:
         def is_stopping() -> bool:
             return self._is_stopping
 
-        threads = self._settings.threads
-        workers = Workers(threads, self._process, wakeup.wake, is_stopping)
+        workers = Workers(settings.threads, self._process, wakeup.wake, is_stopping)
         try:
             Consumption(
-                self._settings, workers, wakeup, is_stopping, self.draining_mode
+                settings,
+                workers,
+                wakeup,
+                is_stopping,
+                self.draining_mode,
+                self._note_begin,
             ).run()
-        finally:
+        except Exception:
             workers.join()
+            raise
+        except BaseException:
+            workers.dismiss()  # whoever interrupts does not wait for one that hangs
+            raise
+        workers.join()
+
+    def _note_begin(self, what: str) -> None:
+        self._has_begun = True
+        if self._has_failed:
+            logger.warning("Consuming %s again.", what)
+            self._has_failed = False
+
+    def _ended(
+        self, error: exceptions.TerminatedConsumption
+    ) -> exceptions.TerminatedConsumption:
+        self._has_failed = True
+        error.has_begun = self._has_begun
+        return error
 
     def _process(self, delivered: Delivered) -> bool:
         app = t.cast("Flask", self._app)
@@ -157,36 +255,3 @@ class Consumer:
                 " True to acknowledge the message, or False to reject it."
             )
         return answer
-
-
-def _read_settings(app: Flask, prefix: str) -> Settings:
-    url = _required(app, f"{prefix}_URL")
-    threads = _whole_number(app, f"{prefix}_THREADS", 1, least=1)
-    return Settings(
-        parameters=_parameters.parse(url, f"{prefix}_URL"),
-        queue=_required(app, f"{prefix}_QUEUE"),
-        threads=threads,
-        prefetch_size=_whole_number(app, f"{prefix}_PREFETCH_SIZE", 0),
-        prefetch_count=_whole_number(
-            app, f"{prefix}_PREFETCH_COUNT", threads * PREFETCH_PER_THREAD
-        ),
-    )
-
-
-def _required(app: Flask, name: str) -> str:
-    value = app.config.get(name)
-    if not value or not isinstance(value, str):
-        raise ValueError(f"{name} is not set. The consumer needs it.")
-    return value
-
-
-def _whole_number(app: Flask, name: str, default: int, least: int = 0) -> int:
-    """Return a setting that may come from the environment, as a string."""
-    value = app.config.get(name, default)
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = least - 1
-    if number < least:
-        raise ValueError(f"{name} is {value!r}. Set it to a whole number from {least}.")
-    return number

@@ -62,9 +62,17 @@ class UnconfirmedError(SignalBusError):
 class TerminatedConsumption(SignalBusError):  # noqa: N818 the design's
     """The consumer cannot go on. What it had not processed is back in the queue.
 
-    Raised by :meth:`Consumer.start` when the connection was lost, when the queue was
-    deleted, and when a message could not be processed; the cause is attached.
+    Raised by :meth:`Consumer.start` when the connection cannot be made or was lost,
+    when the queue was deleted, and in draining mode for messages that could not be
+    processed; the cause is attached.
     """
+
+    #: Whether the consumer was consuming before.
+    has_begun = False
+
+
+class QueueNotFoundError(TerminatedConsumption):
+    """The consumer's queue does not exist. Create it, or correct its name."""
 
 
 #: The spelling of the old library.
