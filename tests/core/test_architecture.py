@@ -72,18 +72,21 @@ def _imports_of_ours(module: str) -> set[str]:
     }
 
 
-def _layer(module: str) -> int | None:
-    return next((n for n, layer in enumerate(LAYERS) if module in layer), None)
+RANKS = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
+
+
+def test_every_module_has_its_layer() -> None:
+    """No module is left out of the layers, and none stands there that is gone."""
+    assert set(MODULES) == set(RANKS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module: str) -> None:
-    """A module that the contract names imports from lower layers only."""
-    own = _layer(module)
+    """A module imports from the layers below its own only."""
     wrong = {
         other
         for other in _imports_of_ours(module)
-        if own and (_layer(other) or 0) >= own
+        if RANKS[other] >= RANKS[module]
     }
 
     assert set() == wrong
