@@ -19,10 +19,10 @@ PACKAGE = Path(signalbus.__file__).parent
 LAYERS = [
     {"__about__", "_markers", "exceptions", "typing"},
     {"hookspecs"},
-    {"plugins", "retry"},
+    {"_settings", "plugins", "retry"},
     {"_connect", "_keys", "_pause", "_record", "_report", "_rows"},
     {"_discover", "_lock", "_send", "_delete"},
-    {"_select"},
+    {"_select", "_spelling"},
     {"_burst"},
     {"_flush"},
     {"extension"},
@@ -84,9 +84,7 @@ def test_every_module_has_its_layer() -> None:
 def test_imports_go_one_way(module: str) -> None:
     """A module imports from the layers below its own only."""
     wrong = {
-        other
-        for other in _imports_of_ours(module)
-        if RANKS[other] >= RANKS[module]
+        other for other in _imports_of_ours(module) if RANKS[other] >= RANKS[module]
     }
 
     assert set() == wrong
@@ -173,6 +171,7 @@ def test_public_names_are_those_of_the_contract() -> None:
         "DBSerializationError",
         "NoBrokerError",
         "PartialDeliveryError",
+        "SettingError",
         "SignalBus",
         "SignalBusError",
         "SignalBusMixin",

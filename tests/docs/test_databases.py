@@ -81,9 +81,7 @@ def account(request: pytest.FixtureRequest, database: str) -> t.Iterator[str]:
 
 
 @pytest.fixture
-def privileges(
-    sections: t.Callable[[str], dict[str, str]], database: str
-) -> list[str]:
+def privileges(sections: t.Callable[[str], dict[str, str]], database: str) -> list[str]:
     """Give what the page says that an account needs which only flushes."""
     row = rf"^\| {ROWS[database]} \| (.*) \|$"
     (told,) = re.findall(row, sections("databases")["Privileges"], re.MULTILINE)

@@ -12,6 +12,7 @@ from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
+from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.extension import SignalBus
@@ -24,6 +25,7 @@ __all__ = [
     "DBSerializationError",
     "NoBrokerError",
     "PartialDeliveryError",
+    "SettingError",
     "SignalBus",
     "SignalBusError",
     "SignalBusMixin",
