@@ -6,14 +6,18 @@ import contextlib
 import json
 import os
 import secrets
+import sys
 import typing as t
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    import pika
     from pika.adapters.blocking_connection import BlockingChannel
 
     from examples.shop.books import Message
+
+SETTING = "SIGNALBUS_RABBITMQ_URL"
 
 #: Returns all messages that have arrived.
 Read: t.TypeAlias = "t.Callable[[], list[Message]]"
@@ -21,7 +25,7 @@ Read: t.TypeAlias = "t.Callable[[], list[Message]]"
 
 def open_inbox(folder: Path) -> contextlib.AbstractContextManager[Read]:
     """Tell the shop where to send its messages, by its environment."""
-    url = os.environ.get("SIGNALBUS_RABBITMQ_URL")
+    url = os.environ.get(SETTING)
     return open_queue(url) if url else open_file(folder / "messages.jsonl")
 
 
@@ -64,5 +68,22 @@ def open_channel(url: str) -> t.Iterator[BlockingChannel]:
     """Open a channel to RabbitMQ."""
     import pika  # comes with signalbus-rabbitmq
 
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+    try:
+        connection = pika.BlockingConnection(_parameters(url))
+    except (pika.exceptions.AMQPError, OSError) as error:
+        reason = type(error).__name__
+        sys.exit(f"The RabbitMQ of {SETTING} cannot be reached ({reason}).")
+    with connection:
         yield connection.channel()
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    """Parse *url*, or end the demo without a word of what may be a password."""
+    import pika
+
+    try:
+        if url.startswith(("amqp://", "amqps://")):
+            return pika.URLParameters(url)
+    except Exception:  # noqa: BLE001, S110 pika raises what its parsers raise
+        pass
+    sys.exit(f"{SETTING} is malformed. Write amqp://USER:PASSWORD@HOST:PORT/VHOST.")

@@ -226,8 +226,8 @@ class SignalBus:
             if model not in known:
                 raise SignalModelError(
                     f"{getattr(model, '__name__', repr(model))} is not a signal model"
-                    " of this database, so it cannot be flushed. Pass mapped classes that"
-                    " define send_signalbus_message or signalbus_broker."
+                    " of this database, so it cannot be flushed. Pass mapped classes"
+                    " that define send_signalbus_message or signalbus_broker."
                 )
         return chosen
 

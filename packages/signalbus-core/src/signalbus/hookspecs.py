@@ -52,9 +52,9 @@ def signalbus_model_attributes(  # type: ignore[empty-body]  # answered by plugi
 ) -> t.Collection[str]:
     """Answer the names of the attributes that you read from models.
 
-    Called when there are new models. An attribute that begins with ``signalbus_`` and is
-    known to nobody is logged as a probable typo. What you answer is not, and is proposed
-    for names that are close to it.
+    Called when there are new models. An attribute that begins with ``signalbus_`` and
+    is known to nobody is logged as a probable typo. What you answer is not, and is
+    proposed for names that are close to it.
     """
 
 
