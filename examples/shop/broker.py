@@ -19,12 +19,15 @@ class FileBroker:
     A burst is one write, which is on the disk when the broker confirms it.
     """
 
+    #: What `flask signalbus signals` and errors call it.
+    name = "file"
+
     @hookimpl
     def signalbus_send_burst(
         self, model: type[t.Any], signals: t.Sequence[t.Any]
     ) -> bool | None:
         """Append a line for each of *signals*."""
-        if getattr(model, "signalbus_broker", None) != "file":
+        if getattr(model, "signalbus_broker", None) != self.name:
             return None
         lines = "".join(_line(model, signal) for signal in signals)
         path = current_app.config["FILE_BROKER_PATH"]

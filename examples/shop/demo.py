@@ -24,6 +24,7 @@ from pathlib import Path
 
 import click
 import sqlalchemy as sa
+from signalbus import SignalBusError
 
 from examples.shop import create_app
 from examples.shop.books import Books
@@ -37,6 +38,12 @@ if t.TYPE_CHECKING:
     from examples.shop.books import Message
 
 THREADS = 4
+
+#: How often those who watch are told that it goes on, in seconds.
+NEWS_EVERY = 5
+
+#: How long a flusher may take, in seconds.
+PATIENCE = 900
 
 
 @click.command()
@@ -58,12 +65,12 @@ def main(orders: int) -> None:
         say(f"{THREADS} threads place {orders} orders, while a flusher sends signals.")
         with flusher("examples.shop.power_cut", "--repeat", "0.1") as killed:
             rolled_back = place_orders(app, orders)
-            wait_for(killed, -signal.SIGKILL)
+            wait_for(app, killed, -signal.SIGKILL)
         say("The flusher was killed when it had sent a burst and not yet committed it.")
         say(f"{count_pending(app):,} signals are pending. Two flushers finish the job:")
         with flusher("examples.shop") as one, flusher("examples.shop") as other:
-            wait_for(one, 0)
-            wait_for(other, 0)
+            wait_for(app, one, 0)
+            wait_for(app, other, 0)
         books = Books(rolled_back, read_orders(app), read_messages())
     took = f"{'time':<22}{time.monotonic() - started:>7.1f} s"
     say("\n".join(["", *books.lines(), took]))
@@ -75,16 +82,34 @@ def open_shop(folder: Path) -> t.Iterator[Flask]:
     """Make the app, and its tables for as long as the shop is open."""
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'shop.sqlite'}")
     os.environ["FLASK_SIGNALBUS_AUTOFLUSH"] = "false"  # leave all to the commands
-    app = create_app()
-    with app.app_context():
-        refuse_tables_of_others()
-        db.create_all()
+    with told_in_a_line():
+        app = create_app()
+        with app.app_context():
+            refuse_tables_of_others()
+            db.create_all()
     try:
         yield app
     finally:
         with app.app_context():
             db.drop_all()
             db.engine.dispose()
+
+
+@contextlib.contextmanager
+def told_in_a_line() -> t.Iterator[None]:
+    """End the demo with one line, and no password, where a setting cannot be used."""
+    try:
+        yield
+    except SignalBusError as error:
+        sys.exit(str(error))
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        sys.exit(f"The database of DATABASE_URL cannot be used: {reason}")
+    except ImportError as error:
+        sys.exit(f"DATABASE_URL names a driver that is not installed: {error}")
+    except (sa.exc.ArgumentError, ValueError):
+        form = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        sys.exit(f"DATABASE_URL is malformed. Write it as {form}.")
 
 
 def refuse_tables_of_others() -> None:
@@ -108,9 +133,15 @@ def flusher(app: str, *options: str) -> t.Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def wait_for(process: subprocess.Popen[bytes], status: int) -> None:
+def wait_for(app: Flask, process: subprocess.Popen[bytes], status: int) -> None:
     """Wait until *process* ends, which must be with this exit *status*."""
-    if process.wait(timeout=60) != status:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=NEWS_EVERY)
+            break
+        say(f"{count_pending(app):,} signals are pending.")
+    if process.returncode != status:
         sys.exit(f"A flusher ended with {process.returncode} instead of {status}.")
 
 
@@ -118,7 +149,19 @@ def place_orders(app: Flask, orders: int) -> int:
     """Let customers order in several threads; return how many orders rolled back."""
     with ThreadPoolExecutor(THREADS) as threads:
         statuses = threads.map(lambda number: buy(app, number), range(orders))
-    return list(statuses).count(402)
+        return list(with_news(statuses, orders)).count(402)
+
+
+def with_news(
+    statuses: t.Iterable[int], orders: int, every: float = NEWS_EVERY
+) -> t.Iterator[int]:
+    """Yield *statuses*, and tell from time to time how many of *orders* they are."""
+    due = time.monotonic() + every
+    for placed, status in enumerate(statuses, 1):
+        yield status
+        if time.monotonic() >= due:
+            say(f"{placed:,} of {orders:,} orders are placed.")
+            due = time.monotonic() + every
 
 
 def buy(app: Flask, number: int) -> int:

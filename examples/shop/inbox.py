@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import sys
 import typing as t
 
 import pika
@@ -20,13 +21,15 @@ if t.TYPE_CHECKING:
 
     from examples.shop.books import Message
 
+SETTING = "SIGNALBUS_RABBITMQ_URL"
+
 #: Returns all messages that have arrived.
 Read: t.TypeAlias = "t.Callable[[], list[Message]]"
 
 
 def open_inbox(folder: Path) -> contextlib.AbstractContextManager[Read]:
     """Tell the shop where to send its messages, by its environment."""
-    url = os.environ.get("SIGNALBUS_RABBITMQ_URL")
+    url = os.environ.get(SETTING)
     return open_queue(url) if url else open_file(folder / "messages.jsonl")
 
 
@@ -85,5 +88,20 @@ def read_queue(url: str, queue: str) -> list[Message]:
 @contextlib.contextmanager
 def open_channel(url: str) -> t.Iterator[BlockingChannel]:
     """Open a channel to RabbitMQ."""
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+    try:
+        connection = pika.BlockingConnection(_parameters(url))
+    except (pika.exceptions.AMQPError, OSError) as error:
+        reason = type(error).__name__
+        sys.exit(f"The RabbitMQ of {SETTING} cannot be reached ({reason}).")
+    with connection:
         yield connection.channel()
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    """Parse *url*, or end the demo without a word of what may be a password."""
+    try:
+        if url.startswith(("amqp://", "amqps://")):
+            return pika.URLParameters(url)
+    except Exception:  # noqa: BLE001, S110 pika raises what its parsers raise
+        pass
+    sys.exit(f"{SETTING} is malformed. Write amqp://USER:PASSWORD@HOST:PORT/VHOST.")

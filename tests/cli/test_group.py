@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import typing as t
 
+import click
 import pytest
 from flask import Flask as App
 from flask.cli import ScriptInfo
+from signalbus import SignalBus
 from signalbus import hookimpl
 from signalbus import hookspecs as core_hookspecs
 from signalbus.plugins import make_plugin_manager
@@ -18,7 +21,9 @@ from signalbus_cli import signalbus
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import Office
     from conftest import Outcome
+    from flask_sqlalchemy import SQLAlchemy
 
 Terminal: t.TypeAlias = "t.Callable[..., Outcome]"
 
@@ -96,10 +101,12 @@ def test_commands_of_plugins_run_in_an_app_context(
     ("source", "says"),
     [
         ("import nonexistent", "No module named 'nonexistent'"),
+        ("import sys\nsys.exit('no license')", "SystemExit: no license"),
         (PLUGIN.replace("@group", "1 / 0\n    @group", 1), "division by zero"),
+        (PLUGIN.replace("@group", "exit(3)\n    @group", 1), "SystemExit: 3"),
         (PLUGIN.replace("_commands", "_comands"), "signalbus_register_comands"),
     ],
-    ids=["import", "hook", "unknown hook"],
+    ids=["import", "exit", "hook", "exit in hook", "unknown hook"],
 )
 def test_broken_plugins_are_told_in_a_line(
     terminal: Terminal,
@@ -160,6 +167,58 @@ def test_apps_without_a_bus_are_told_what_to_do(
         error = capsys.readouterr().err
         assert error.startswith("Error: The app 'shop' has no signal bus.")
         assert "SignalBus(db)" in error
+
+
+@pytest.mark.parametrize("arguments", [["pending"], ["--help"], ["signals"]])
+def test_an_app_runs_the_commands_in_its_tests(
+    office: Office, app: App, arguments: list[str]
+) -> None:
+    """Flask's test runner knows only the commands of the app, and ours is there."""
+    result = app.test_cli_runner().invoke(args=["signalbus", *arguments])
+
+    assert (0, None) == (result.exit_code, result.exception)
+    assert "Letter" in result.output or "flushmany" in result.output
+
+
+def test_the_group_is_listed_once(terminal: Terminal, post_office: Path) -> None:
+    """Flask finds it by its entry point, and on the app: it is the same."""
+    lines = terminal("--app", "post", "--help").out.splitlines()
+
+    assert 1 == len([line for line in lines if line.split()[:1] == ["signalbus"]])
+    assert "Letter" in terminal("--app", "post", "signalbus", "pending").out
+
+
+def test_a_group_of_the_apps_own_is_left_alone(app: App, db: SQLAlchemy) -> None:
+    """An app that has such a command already keeps it."""
+    own = click.Group("signalbus")
+    app.cli.add_command(own)
+    SignalBus(db)
+
+    assert own is app.cli.commands["signalbus"]
+
+
+def test_an_app_imports_no_command_before_one_is_run(
+    terminal: Terminal, post_office: Path
+) -> None:
+    """To have the group costs what Flask itself costs."""
+    program = (
+        "import sys, post; print([n for n in sys.modules if 'signalbus_cli' in n])"
+    )
+
+    done = subprocess.run(  # noqa: S603 our own program
+        [sys.executable, "-c", program],
+        cwd=post_office,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {
+        "signalbus_cli",
+        "signalbus_cli._group",
+        "signalbus_cli.hookspecs",
+        "signalbus_cli.plugin",
+    } == set(ast.literal_eval(done.stdout))
 
 
 def test_importing_the_commands_is_cheap() -> None:

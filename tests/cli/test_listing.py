@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import typing as t
 
 import sqlalchemy as sa
+from signalbus import hookimpl
+from signalbus.testing import MemoryBroker
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
@@ -12,6 +16,7 @@ if t.TYPE_CHECKING:
     from conftest import Office
     from conftest import Outcome
     from flask_sqlalchemy import SQLAlchemy
+    from signalbus import SignalBus
 
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 
@@ -62,6 +67,71 @@ def test_signals_names_brokers_and_expressions(
 
     assert "broker 'pigeons'" in line
     assert line.endswith("name DESC, lower(name)")
+
+
+def test_signals_marks_brokers_that_nobody_is(
+    db: SQLAlchemy, bus: SignalBus, flask: Flask
+) -> None:
+    """A name that no broker has is marked, and one that a broker has is not."""
+
+    class Right(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        signalbus_broker = "pigeons"
+
+    class Wrong(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        signalbus_broker = "pigeon"
+
+    bus.plugin_manager.register(MemoryBroker("pigeons"))
+    _, right, wrong = flask("signals").out.splitlines()
+
+    assert "broker 'pigeons'  " in right
+    assert "broker 'pigeon' (not installed)  " in wrong
+
+
+def test_signals_marks_nothing_that_is_not_certain(
+    db: SQLAlchemy, bus: SignalBus, flask: Flask
+) -> None:
+    """A broker without a name may answer to any."""
+
+    class Unnamed:
+        @hookimpl
+        def signalbus_send_burst(self) -> None:
+            """Answer for no model."""
+
+    class Letter(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        signalbus_broker = "pigeon"
+
+    bus.plugin_manager.register(Unnamed())
+
+    assert "not installed" not in flask("signals").out
+
+
+def test_typos_in_models_are_shown(db: SQLAlchemy, bus: object, flask: Flask) -> None:
+    """An attribute that looks like ours and is not is a line, by each command."""
+
+    class Letter(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        signalbus_brokr = "pigeons"
+
+    with unconfigured_logging():
+        outcome = flask("signals")
+
+    assert "" == outcome.out
+    assert outcome.err.startswith("Warning: Letter has an attribute 'signalbus_brokr'")
+    assert 1 == outcome.err.count("\n")
+
+
+@contextlib.contextmanager
+def unconfigured_logging() -> t.Iterator[None]:
+    """Take away the handlers that the test runner has on the root logger."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        yield
+    finally:
+        root.handlers = handlers
 
 
 def test_signals_of_an_app_without_models(bus: object, flask: Flask) -> None:

@@ -19,7 +19,7 @@ PACKAGE = Path(signalbus.__file__).parent
 LAYERS = [
     {"__about__", "_markers", "exceptions", "typing"},
     {"hookspecs"},
-    {"_key_types", "plugins", "retry"},
+    {"_key_types", "_settings", "plugins", "retry"},
     {
         "_breaker",
         "_connect",
@@ -31,7 +31,7 @@ LAYERS = [
         "_tell",
     },
     {"_discover", "_lock", "_report", "_send", "_delete"},
-    {"_burst_size", "_lock_by_key", "_select"},
+    {"_burst_size", "_lock_by_key", "_select", "_spelling"},
     {"_burst"},
     {"_flush"},
     {"extension"},
@@ -81,18 +81,19 @@ def _imports_of_ours(module: str) -> set[str]:
     }
 
 
-def _layer(module: str) -> int | None:
-    return next((n for n, layer in enumerate(LAYERS) if module in layer), None)
+RANKS = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
+
+
+def test_every_module_has_its_layer() -> None:
+    """No module is left out of the layers, and none stands there that is gone."""
+    assert set(MODULES) == set(RANKS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module: str) -> None:
-    """A module that the contract names imports from lower layers only."""
-    own = _layer(module)
+    """A module imports from the layers below its own only."""
     wrong = {
-        other
-        for other in _imports_of_ours(module)
-        if own and (_layer(other) or 0) >= own
+        other for other in _imports_of_ours(module) if RANKS[other] >= RANKS[module]
     }
 
     assert set() == wrong
@@ -179,6 +180,7 @@ def test_public_names_are_those_of_the_contract() -> None:
         "DBSerializationError",
         "NoBrokerError",
         "PartialDeliveryError",
+        "SettingError",
         "SignalBus",
         "SignalBusError",
         "SignalBusMixin",

@@ -71,14 +71,16 @@ def test_other_models_are_refused_before_anything_is_sent(
     record: t.Any,
     method: str,
 ) -> None:
-    """A model that is no signal model is an error that names it."""
+    """A model that is not a signal model is an error that names it."""
 
     class Customer(db.Model):
         id = db.Column(db.Integer, primary_key=True)
 
     record(greeting, "a")
-    with pytest.raises(SignalModelError, match="Customer"):
+    with pytest.raises(SignalModelError, match="Customer") as caught:
         getattr(bus, method)([greeting, Customer])
+
+    assert isinstance(caught.value, RuntimeError)  # as it was in the older library
 
     assert [] == wire.attempts
 

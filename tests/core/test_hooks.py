@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import sys
 import typing as t
 
@@ -16,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from signalbus import NoBrokerError
 from signalbus import PartialDeliveryError
 from signalbus import SignalBus
+from signalbus import SignalBusError
 from signalbus import SignalModelError
 from signalbus import hookimpl
 from signalbus import hookspecs
@@ -105,6 +107,35 @@ def test_unknown_hook_of_a_plugin_is_refused(
     """A plugin with a hook that nobody specified is refused, and named."""
     install("@hookimpl\ndef signalbus_misspelt(bus):\n    pass\n")
     with pytest.raises(pluggy.PluginValidationError, match="signalbus_misspelt"):
+        SignalBus(SQLAlchemy(new_app(engine_url)))
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("sys.exit()", "SystemExit"),
+        ("sys.exit('no license')", "SystemExit: no license"),
+        ("import nonexistent", "ModuleNotFoundError: No module named 'nonexistent'"),
+    ],
+)
+def test_plugin_that_cannot_be_imported_is_named(
+    install: t.Any, new_app: t.Any, engine_url: str, statement: str, reason: str
+) -> None:
+    """Whatever ends its import is an error that names it; the app does not end."""
+    install(statement)
+    expected = (
+        f"The signalbus plugin 'pigeon' (pigeon_post) cannot be loaded: {reason}."
+    )
+    with pytest.raises(SignalBusError, match=f"^{re.escape(expected)} "):
+        SignalBus(SQLAlchemy(new_app(engine_url)))
+
+
+def test_interrupt_while_a_plugin_is_imported_is_an_interrupt(
+    install: t.Any, new_app: t.Any, engine_url: str
+) -> None:
+    """Whoever presses Ctrl-C means the app, and not the plugin."""
+    install("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
         SignalBus(SQLAlchemy(new_app(engine_url)))
 
 
@@ -290,6 +321,27 @@ def test_refused_models_are_logged_once_and_raised_always(
     for _ in range(2):
         with pytest.raises(SignalModelError, match="Greeting"):
             bus.get_signal_models()
+
+
+def test_hook_signalbus_model_attributes(
+    bus: SignalBus, new_model: t.Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Attributes that a plugin names are no typos, and others may be typos of them."""
+
+    class Pigeons:
+        @hookimpl
+        def signalbus_model_attributes(self) -> tuple[str, ...]:
+            return ("signalbus_loft", "signalbus_feed")
+
+    bus.plugin_manager.register(Pigeons())
+    right = new_model("Right", signalbus_loft="Paris")
+    wrong = new_model("Wrong", signalbus_lofft="Paris")
+    sa_orm.configure_mappers()
+
+    (warning,) = caplog.messages
+    assert right.__name__ not in warning
+    assert f"{wrong.__name__} has an attribute 'signalbus_lofft'" in warning
+    assert warning.endswith("Did you mean 'signalbus_loft'?")
 
 
 class Broker:

@@ -88,6 +88,58 @@ def test_demo_leaves_the_tables_of_others_alone(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"DATABASE_URL": "secret"}, "DATABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgresql+psycopg://me:secret@h:x/"}, "is malformed"),
+        ({"DATABASE_URL": "nosql://me:secret@h/"}, "is malformed"),
+        ({"DATABASE_URL": "oracle+oracledb://me:secret@h/"}, "is not installed: "),
+        ({"DATABASE_URL": "mysql+pymysql://me:secret@127.0.0.1:1/"}, "cannot be used"),
+        (
+            {"DATABASE_URL": "postgresql+psycopg://me:secret@127.0.0.1:1/"},
+            "The database of DATABASE_URL cannot be used: connection failed",
+        ),
+        ({"SIGNALBUS_RABBITMQ_URL": "secret"}, "SIGNALBUS_RABBITMQ_URL is malformed"),
+        ({"SIGNALBUS_RABBITMQ_URL": "amqp://me:secret@h:x/"}, "_URL is malformed"),
+        ({"SIGNALBUS_RABBITMQ_URL": "amqp://me:secret@127.0.0.1:1/"}, "be reached"),
+    ],
+)
+def test_demo_says_in_a_line_what_it_cannot_use(
+    settings: dict[str, str], says: str
+) -> None:
+    """No traceback, and no password, for a URL that is wrong or leads nowhere."""
+    pytest.importorskip("pika")
+    done = demo(**settings)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert 1 == done.stderr.count("\n")
+    assert says in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_demo_shows_that_it_is_alive(
+    demo_module: t.Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While orders are placed, it says from time to time how many there are."""
+    statuses = [201, 402] * 750
+
+    assert statuses == list(demo_module.with_news(statuses, 1500, every=0))
+    assert "\n1,234 of 1,500 orders are placed.\n" in capsys.readouterr().out
+
+
+def test_messages_of_the_shop_are_no_part_of_the_repository() -> None:
+    """What the shop sends by hand lies beside the sources, and is ignored."""
+    assert "messages.jsonl" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.fixture
+def demo_module(monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    """Give the program itself."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("examples.shop.demo")
+
+
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> t.Any:
     """Give the module that balances the books."""

@@ -52,6 +52,23 @@ def test_a_signature_is_that_of_the_code(name: str, told: str) -> None:
     assert told.replace("'", "") == signature
 
 
+def test_what_can_be_called_is_told_with_its_signature() -> None:
+    """No function, and no method of the bus, has a heading without its arguments."""
+    bus = signalbus.SignalBus
+    functions = [
+        name
+        for name in signalbus.__all__
+        if inspect.isfunction(getattr(signalbus, name))
+    ]
+    methods = [
+        f"SignalBus.{name}"
+        for name, member in vars(bus).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    ]
+
+    assert {"SignalBus", *functions, *methods} <= HEADINGS.keys()
+
+
 def test_every_method_of_the_bus_is_on_the_page(
     manual: t.Callable[[str], str],
 ) -> None:
@@ -70,19 +87,23 @@ def test_every_method_of_the_bus_is_on_the_page(
 def test_every_setting_is_on_the_page(
     sections: t.Callable[[str], dict[str, str]],
 ) -> None:
-    """What the core reads from the configuration is told."""
+    """What the core reads from the configuration has a row of the table."""
     settings = set(re.findall(r'"(SIGNALBUS_\w+)"', inspect.getsource(extension)))
+    rows = re.findall(
+        r"^\| `(SIGNALBUS_\w+)` \|", sections("api")["signalbus"], re.MULTILINE
+    )
 
     assert settings
-    assert [] == [name for name in settings if name not in sections("api")["signalbus"]]
+    assert settings == set(rows)
 
 
 def test_every_error_has_the_base_that_the_page_tells(
     sections: t.Callable[[str], dict[str, str]],
 ) -> None:
-    """The tree of errors is that of the code."""
+    """The table has all errors, in the tree of the code."""
     row = r"^\| `(\w+Error)` \| `(\w+)` \|"
     told = dict(re.findall(row, sections("api")["signalbus"], re.MULTILINE))
-    bases = {name: getattr(signalbus, name).__base__.__name__ for name in told}
+    errors = {name for name in signalbus.__all__ if name.endswith("Error")}
+    bases = {name: getattr(signalbus, name).__base__.__name__ for name in errors}
 
-    assert told == bases
+    assert bases == told

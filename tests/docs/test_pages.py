@@ -58,8 +58,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_readme_says_what_ci_has_to_run(root: Path) -> None:
-    """The two commands of CI, word for word."""
+    """The two commands of CI, word for word; and CI runs them."""
+    steps = (root / ".ci" / "run").read_text().splitlines()
+
     assert "`hatch run check` and `hatch run test`" in (root / "README.md").read_text()
+    assert {"run check", "run test"} <= set(steps)
 
 
 def _anchors(page: Path) -> set[str]:

@@ -120,7 +120,7 @@ def flushordered(
 def signals() -> None:
     """List the signal models: who sends them, and how."""
     app = load_app()
-    with app.app_context(), refusals():
+    with app.app_context(), refusals(), shown_warnings():
         bus = app.extensions["signalbus"]
         rows = [describe_model(bus, model) for model in bus.get_signal_models()]
     for line in table(("MODEL", "SENT BY", "BURST", "AUTOFLUSH", "ORDER"), rows):
@@ -131,7 +131,7 @@ def signals() -> None:
 def pending() -> None:
     """Count the pending signals of each model."""
     app = load_app()
-    with app.app_context(), refusals():
+    with app.app_context(), refusals(), shown_warnings():
         counts = app.extensions["signalbus"].count_pending()
     named = [(count, model.__name__) for model, count in counts.items()]
     total = (sum(counts.values()), "total")

@@ -36,7 +36,7 @@ def _ask(
     hook = manager.subset_hook_caller("signalbus_register_commands", others)
     try:
         hook(group=group)
-    except Exception as error:  # noqa: BLE001 whatever a plugin does in its hook
+    except (Exception, SystemExit) as error:  # noqa: BLE001 whatever a plugin does in its hook
         warn(
             f"The signalbus plugin {name!r} cannot register its commands:"
             f" {type(error).__name__}: {error}. Repair it, or uninstall its"

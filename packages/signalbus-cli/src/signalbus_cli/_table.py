@@ -6,6 +6,7 @@ import re
 import typing as t
 
 import sqlalchemy.orm as sa_orm
+from signalbus.plugins import is_missing_broker
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -20,7 +21,7 @@ def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
     autoflush = bus.autoflush and getattr(model, "signalbus_autoflush", True)
     return (
         model.__name__,
-        _sender(model),
+        _sender(bus, model),
         str(getattr(model, "signalbus_burst_count", 1)),
         "on" if autoflush else "off",
         ", ".join(map(_expression, getattr(model, "signalbus_order_by", ()))) or "-",
@@ -43,12 +44,17 @@ def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str
     ]
 
 
-def _sender(model: SignalModel) -> str:
-    """Name the broker, or the model's own method, that sends its signals."""
+def _sender(bus: SignalBus, model: SignalModel) -> str:
+    """Name the broker, or the model's own method, that sends its signals.
+
+    A broker is marked if nobody answers to its name.
+    """
     for method in ("send_signalbus_messages", "send_signalbus_message"):
         if getattr(model, "send_signalbus_message", None) and hasattr(model, method):
             return f"its {method}()"
-    return f"broker {model.signalbus_broker!r}"
+    broker = model.signalbus_broker
+    missing = is_missing_broker(bus.plugin_manager, broker)
+    return f"broker {broker!r}{' (not installed)' if missing else ''}"
 
 
 def _expression(expression: t.Any) -> str:

@@ -13,6 +13,7 @@ from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import MissingTableError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
+from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.extension import SignalBus
@@ -26,6 +27,7 @@ __all__ = [
     "MissingTableError",
     "NoBrokerError",
     "PartialDeliveryError",
+    "SettingError",
     "SignalBus",
     "SignalBusError",
     "SignalBusMixin",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import errno
 import socket
 import typing as t
@@ -245,11 +246,17 @@ def _failed(bus: SignalBus, error: Exception, count: int) -> Outcome:
 
 
 def _no_broker(bus: SignalBus, declaration: Declaration) -> NoBrokerError:
-    installed = ", ".join(plugins.plugin_names(bus.plugin_manager)) or "none"
+    names = plugins.broker_names(bus.plugin_manager)
+    close = difflib.get_close_matches(declaration.broker or "", names, 1)
+    remedy = (
+        f"Did you mean {close[0]!r}?"
+        if close
+        else "Install the broker's plugin, or correct signalbus_broker."
+    )
     return NoBrokerError(
         f"The signal model {declaration.model.__name__} asks for the broker"
-        f" {declaration.broker!r}, and no plugin answers to that name (there are:"
-        f" {installed}). Install the broker's plugin, or correct signalbus_broker."
+        f" {declaration.broker!r}, and no plugin answers to that name. The brokers"
+        f" installed are: {', '.join(names) or 'none'}. {remedy}"
     )
 
 

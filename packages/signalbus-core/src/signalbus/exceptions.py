@@ -21,7 +21,11 @@ class SignalBusError(Exception):
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
-class SignalModelError(SignalBusError):
+class SettingError(SignalBusError, ValueError):
+    """A setting of the app has a value that it cannot have. Correct it."""
+
+
+class SignalModelError(SignalBusError, RuntimeError):
     """A model cannot be used as a signal model. Correct its declaration."""
 
 

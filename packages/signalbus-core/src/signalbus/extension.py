@@ -14,9 +14,13 @@ import sqlalchemy.orm as sa_orm
 
 from signalbus import _discover
 from signalbus import _send
+from signalbus import _spelling
 from signalbus import retry
 from signalbus._flush import Flusher
 from signalbus._record import Recorder
+from signalbus._settings import read_switch
+from signalbus.exceptions import SettingError
+from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import escape_controls
 from signalbus.plugins import make_plugin_manager
@@ -102,12 +106,13 @@ class SignalBus:
                 " one: app.extensions['signalbus']."
             )
         for name in (AUTOFLUSH, SYNCHRONOUS_COMMIT):
-            _setting(app, name)
+            read_switch(app.config, name)
         app.extensions[EXTENSION] = self
         self._apps.add(app)
-        self.plugin_manager.hook.signalbus_init_app.call_historic(
-            kwargs={"bus": self, "app": app}
-        )
+        with _settings_refused():
+            self.plugin_manager.hook.signalbus_init_app.call_historic(
+                kwargs={"bus": self, "app": app}
+            )
 
     @property
     def autoflush(self) -> bool:
@@ -161,7 +166,7 @@ class SignalBus:
 
         :param models: the signal models to flush; all, if not given.
         :param wait: how long to wait for what others are sending, in seconds.
-        :raises SignalModelError: if one of *models* is no signal model; nothing was
+        :raises SignalModelError: if one of *models* is not a signal model; nothing was
             sent then.
         :raises Exception: the first error that kept a signal from being sent, with the
             others attached as notes; all other signals were sent.
@@ -207,7 +212,7 @@ class SignalBus:
         """Return how many signals of each model are pending, sent ones not counted.
 
         :param models: the signal models to count; all, if not given.
-        :raises SignalModelError: if one of *models* is no signal model.
+        :raises SignalModelError: if one of *models* is not a signal model.
         """
         chosen = self._choose(models)
         with self._app_context():
@@ -232,9 +237,9 @@ class SignalBus:
         for model in chosen:
             if model not in known:
                 raise SignalModelError(
-                    f"{getattr(model, '__name__', repr(model))} is no signal model of"
-                    " this database, so it cannot be flushed. Pass mapped classes that"
-                    " define send_signalbus_message or signalbus_broker."
+                    f"{getattr(model, '__name__', repr(model))} is not a signal model"
+                    " of this database, so it cannot be flushed. Pass mapped classes"
+                    " that define send_signalbus_message or signalbus_broker."
                 )
         return chosen
 
@@ -261,11 +266,25 @@ class SignalBus:
         """Tell the plugins of the database's models, if there are new ones."""
         models = _discover.mapped_models(self.db.Model)
         if not self._configured.issuperset(models):
+            new_models = [model for model in models if model not in self._announced]
             self._announced = frozenset(models)
+            self._warn_of_typos(new_models)
             self.plugin_manager.hook.signalbus_models_configured(
                 bus=self, models=models
             )
             self._configured = frozenset(models)
+
+    def _warn_of_typos(self, models: t.Iterable[type[t.Any]]) -> None:
+        """Log the attributes of *models* that are probably mistyped.
+
+        They are not warnings of Python's: those would end the configuration of mappers
+        where warnings are errors, and be hidden where they are filtered.
+        """
+        answers = self.plugin_manager.hook.signalbus_model_attributes(bus=self)
+        known = set(_discover.MARKS).union(*answers)
+        for model in models:
+            for stranger in _spelling.find_strangers(model, known):
+                logger.warning("%s", stranger)
 
     def _has_new_models(self) -> bool:
         """Tell whether there are models of which no plugin has heard yet."""
@@ -274,7 +293,7 @@ class SignalBus:
     def _configured_as(self, name: str) -> bool:
         """Return what the app at hand says of a setting."""
         app = self._current_app() or self._only_app()
-        return True if app is None else _setting(app, name)
+        return True if app is None else read_switch(app.config, name)
 
     def _current_app(self) -> flask.Flask | None:
         """Return the app whose context this is, if it is one of this bus."""
@@ -342,12 +361,15 @@ def _apps_of(db: SQLAlchemy) -> list[flask.Flask]:
     return list(getattr(db, "_app_engines", ()))
 
 
-def _setting(app: flask.Flask, name: str) -> bool:
-    """Return a switch of *app*'s configuration, which is on by default."""
-    value = app.config.get(name, True)
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}. Set it to True or False.")
-    return value
+@contextlib.contextmanager
+def _settings_refused() -> t.Iterator[None]:
+    """Take a plugin's :exc:`ValueError` for what it says of the configuration."""
+    try:
+        yield
+    except SignalBusError:
+        raise
+    except ValueError as error:
+        raise SettingError(str(error)) from error
 
 
 def _on_configured(bus: SignalBus) -> None:

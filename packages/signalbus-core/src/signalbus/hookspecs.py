@@ -47,6 +47,18 @@ def signalbus_signal_models(  # type: ignore[empty-body]  # answered by plugins
 
 
 @hookspec
+def signalbus_model_attributes(  # type: ignore[empty-body]  # answered by plugins
+    bus: SignalBus,
+) -> t.Collection[str]:
+    """Answer the names of the attributes that you read from models.
+
+    Called when there are new models. An attribute that begins with ``signalbus_`` and
+    is known to nobody is logged as a probable typo. What you answer is not, and is
+    proposed for names that are close to it.
+    """
+
+
+@hookspec
 def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
     """Look at, or add to, *models*: all models of the database, signal models or not.
 

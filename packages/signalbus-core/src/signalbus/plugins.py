@@ -24,7 +24,7 @@ class PluginManager(pluggy.PluginManager):
     def register(self, plugin: object, name: str | None = None) -> str | None:
         """Register *plugin*."""
         registered = super().register(plugin, name)
-        if registered and _is_broker(self, plugin):
+        if any(each.plugin is plugin for each in _brokers(self)):
             self.on_broker()
         return registered
 
@@ -46,22 +46,49 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     return manager
 
 
-def plugin_names(manager: pluggy.PluginManager) -> list[str]:
-    """Return the names of the plugins in *manager*, sorted, without the core's own."""
+def broker_names(manager: pluggy.PluginManager) -> list[str]:
+    """Name the brokers among the plugins, sorted; by their kind if they have no name.
+
+    A broker sends bursts. Its name is its attribute ``name``, or else that of its entry
+    point, or that under which it was registered.
+    """
     return sorted(
-        name
-        for name, plugin in manager.list_name_plugin()
-        if plugin and not name.startswith(f"{GROUP}.")
+        {_broker_name(manager, each) or _kind(each) for each in _brokers(manager)}
     )
 
 
-def _is_broker(manager: pluggy.PluginManager, plugin: object) -> bool:
-    """Tell whether *plugin* sends bursts, and does not only look on."""
-    return any(
-        implementation.plugin is plugin
-        and not (implementation.wrapper or implementation.hookwrapper)
-        for implementation in manager.hook.signalbus_send_burst.get_hookimpls()
-    )
+def is_missing_broker(manager: pluggy.PluginManager, broker: str) -> bool:
+    """Tell whether it is certain that nobody answers to the name *broker*.
+
+    It is not while there is a broker without a name, which may answer to any.
+    """
+    names = [_broker_name(manager, each) for each in _brokers(manager)]
+    return None not in names and broker not in names
+
+
+def _brokers(manager: pluggy.PluginManager) -> list[pluggy.HookImpl]:
+    """Return what sends bursts for models that name a broker."""
+    return [
+        each
+        for each in manager.hook.signalbus_send_burst.get_hookimpls()
+        if not (each.wrapper or each.hookwrapper)
+        and not each.plugin_name.startswith(f"{GROUP}.")
+    ]
+
+
+def _broker_name(manager: pluggy.PluginManager, broker: pluggy.HookImpl) -> str | None:
+    """Return the name of *broker*, or ``None`` if nobody has given it one."""
+    own = getattr(broker.plugin, "name", None)
+    if isinstance(own, str):
+        return own
+    made_up = manager.get_canonical_name(broker.plugin)
+    return None if broker.plugin_name == made_up else broker.plugin_name
+
+
+def _kind(broker: pluggy.HookImpl) -> str:
+    """Return the name of a plugin's module or class."""
+    plugin = broker.plugin
+    return str(getattr(plugin, "__name__", type(plugin).__name__))
 
 
 def _installed() -> list[importlib.metadata.EntryPoint]:
@@ -77,9 +104,11 @@ def _load(
         return
     try:
         manager.register(entry_point.load(), entry_point.name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin must not end the app
+        kind, says = type(error).__name__, str(error)
+        reason = f"{kind}: {says}" if says else kind
         message = (
             f"The signalbus plugin {entry_point.name!r} ({entry_point.value}) cannot be"
-            f" loaded: {error}. Repair it or uninstall its distribution."
+            f" loaded: {reason}. Repair it or uninstall its distribution."
         )
         raise SignalBusError(message) from error

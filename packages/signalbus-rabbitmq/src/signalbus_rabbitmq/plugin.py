@@ -22,6 +22,15 @@ if t.TYPE_CHECKING:
 #: nothing: fewer cost speed, more gain little and make a longer transaction.
 BURST_COUNT = 1000
 
+#: What is read from the models that name RabbitMQ.
+ATTRIBUTES = (
+    "signalbus_body",
+    "signalbus_content_type",
+    "signalbus_exchange",
+    "signalbus_headers",
+    "signalbus_routing_key",
+)
+
 _EXTENSION = "signalbus_rabbitmq"
 
 
@@ -29,6 +38,12 @@ _EXTENSION = "signalbus_rabbitmq"
 def signalbus_init_app(app: Flask) -> None:
     """Read the configuration of *app*; a malformed one is a ``ValueError``."""
     app.extensions[_EXTENSION] = Carrier(app)
+
+
+@hookimpl
+def signalbus_model_attributes() -> tuple[str, ...]:
+    """Answer what a model may declare about its messages."""
+    return ATTRIBUTES
 
 
 @hookimpl

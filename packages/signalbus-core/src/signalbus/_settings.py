@@ -1,0 +1,41 @@
+"""Read the app's settings, as people and environments write them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from signalbus.exceptions import SettingError
+
+#: How a switch may be written in text, in any case: what click and its kin take.
+SPELLINGS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+
+
+def read_switch(
+    config: t.Mapping[str, t.Any], name: str, *, default: bool = True
+) -> bool:
+    """Return whether the setting *name* is on.
+
+    :raises SettingError: if its value is none that a switch can have.
+    """
+    value = config.get(name, default)
+    switch = _as_switch(value)
+    if switch is None:
+        raise SettingError(
+            f"{name} is {value!r}. Set it to True or False; 1 and 0, yes and no, on and"
+            " off are understood, too."
+        )
+    return switch
+
+
+def _as_switch(value: object) -> bool | None:
+    """Return what *value* means, or ``None`` if nobody knows."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in {0, 1}:
+        return value == 1
+    if isinstance(value, str):
+        return SPELLINGS.get(value.strip().lower())
+    return None

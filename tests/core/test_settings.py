@@ -1,0 +1,89 @@
+"""Settings: how a switch may be written, and what a wrong one says."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SettingError
+from signalbus import SignalBus
+from signalbus import SignalBusError
+from signalbus import SignalBusMixin
+from signalbus import hookimpl
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+SWITCHES = ("SIGNALBUS_AUTOFLUSH", "SIGNALBUS_SYNCHRONOUS_COMMIT")
+
+ON = (True, 1, "1", "true", "True", "TRUE", "yes", "on", "t", "Y", " on ")
+OFF = (False, 0, "0", "false", "False", "FALSE", "no", "off", "f", "N", "Off\n")
+WRONG = (None, "", "maybe", 2, -1, 1.0, [], "background")
+
+
+def _values(bus: SignalBus) -> tuple[bool, bool]:
+    return bus.autoflush, bus.synchronous_commit
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"), [(told, True) for told in ON] + [(told, False) for told in OFF]
+)
+def test_switches_are_written_in_many_ways(
+    new_app: t.Any, engine_url: str, told: object, meant: bool
+) -> None:
+    """What an environment variable can say is understood, in any case."""
+    app: Flask = new_app(engine_url, **dict.fromkeys(SWITCHES, told))
+
+    assert (meant, meant) == _values(SignalBus(SQLAlchemy(app)))
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("value", WRONG)
+def test_a_wrong_switch_is_named_with_its_value(
+    new_app: t.Any, engine_url: str, name: str, value: object
+) -> None:
+    """The error says which setting, what it is, and what it may be."""
+    db = SQLAlchemy(new_app(engine_url, **{name: value}))
+
+    with pytest.raises(SettingError) as caught:
+        SignalBus(db)
+
+    assert isinstance(caught.value, SignalBusError)
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value).startswith(f"{name} is {value!r}. Set it to True or False")
+
+
+class _Pigeons:
+    """A plugin whose setting cannot be used."""
+
+    @hookimpl
+    def signalbus_init_app(self, app: Flask) -> None:
+        """Refuse the setting, as Python does."""
+        if app.config["PIGEONS"] == "none":
+            raise ValueError("PIGEONS is 'none'. Set it to names.")
+        raise LookupError(app.config["PIGEONS"])
+
+
+class _Database(SignalBusMixin, SQLAlchemy):
+    """A database object that has a bus before it has an app."""
+
+
+def _init_app(app: Flask) -> None:
+    db = _Database()
+    db.signalbus.plugin_manager.register(_Pigeons())
+    db.init_app(app)
+
+
+def test_a_setting_that_a_plugin_refuses(new_app: t.Any, engine_url: str) -> None:
+    """A plugin's `ValueError` about the configuration is a setting's error, too."""
+    with pytest.raises(SettingError, match=r"^PIGEONS is 'none'\. Set it to names\.$"):
+        _init_app(new_app(engine_url, PIGEONS="none"))
+
+
+def test_other_errors_of_a_plugin_stay_what_they_are(
+    new_app: t.Any, engine_url: str
+) -> None:
+    """Whatever else it raises comes out as it is."""
+    with pytest.raises(LookupError, match="Cher Ami"):
+        _init_app(new_app(engine_url, PIGEONS="Cher Ami"))
