@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 from benchmarks import plot
@@ -65,6 +66,16 @@ def _parts(document: Document) -> dict[str, str]:
 
 
 def _machine(document: Document) -> str:
-    dates = sorted({entry.date for entry in document.entries})
-    facts = {**document.machine, "Measured": " to ".join({dates[0]: 0, dates[-1]: 0})}
+    lines = [line for entry in document.entries for line in entry.lines]
+    facts = {
+        **document.machine,
+        "Rounds": _span(len(line.times) for line in lines if line.times),
+        "Measured": _span(entry.date for entry in document.entries),
+    }
     return "\n".join(f"{name}: {value}.  " for name, value in facts.items()).rstrip()
+
+
+def _span(values: t.Iterable[t.Any]) -> str:
+    """Say the least and the most of *values*, once if they are the same."""
+    ordered = sorted(set(values))
+    return " to ".join(map(str, ordered[:1] + ordered[1:][-1:]))
