@@ -7,8 +7,8 @@ Run ``python -m benchmarks --help``, or ``hatch run bench``. The way of a measur
 ``measure``           a case, round after round, its subjects in turn
 ``databases``         a database for every measurement: filled, tidied, dropped
 ``subjects``          the programs that are measured, each in a process of its own
-``report``            medians and ratios, as text, Markdown and JSON
-``plot``, ``docs``    what the manual shows
+``report``, ``goals`` medians, ranges, ratios, and what was promised of them
+``table``, ``plot``   how they are shown: in a terminal, and in the manual by ``docs``
 ====================  ==================================================================
 """
 

@@ -13,9 +13,9 @@ from benchmarks import report
 from benchmarks import services
 from benchmarks import table
 from benchmarks.catalogue import select
-from benchmarks.document import Document
 from benchmarks.goals import verdicts
 from benchmarks.measure import measure
+from benchmarks.report import Document
 
 if t.TYPE_CHECKING:
     from benchmarks.cases import Case

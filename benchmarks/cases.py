@@ -16,22 +16,19 @@ class Subject:
     :param work: ``module:function`` of :mod:`benchmarks.subjects`.
     :param library: the package whose ``SignalBus`` it uses, if any.
     :param form: what senders get: ``rows`` or ``instances``.
-    :param is_limit: whether it shows what can be reached at all.
     :param empties_table: whether no signal is pending when it is done.
-    :param rounds: how often it is measured at most.
     """
 
     name: str
     work: str
     library: str = ""
     form: str = "rows"
-    is_limit: bool = False
     empties_table: bool = True
-    rounds: int = ANY_NUMBER
 
 
 OURS = "signalbus"
 THEIRS = "Flask-SignalBus"
+LIMIT = "limit: "
 
 
 def ours(work: str, form: str = "rows") -> Subject:
@@ -39,20 +36,19 @@ def ours(work: str, form: str = "rows") -> Subject:
     return Subject(OURS, work, "signalbus", form)
 
 
-def theirs(work: str, rounds: int = ANY_NUMBER) -> Subject:
+def theirs(work: str) -> Subject:
     """Return the predecessor, doing the same in the same program, with instances."""
-    return Subject(THEIRS, work, "flask_signalbus", "instances", rounds=rounds)
+    return Subject(THEIRS, work, "flask_signalbus", "instances")
 
 
 def limit(what: str, work: str, *, empties_table: bool = True) -> Subject:
     """Return the least that can be done at all, and say *what* that is."""
-    return Subject(f"limit: {what}", work, is_limit=True, empties_table=empties_table)
+    return Subject(LIMIT + what, work, empties_table=empties_table)
 
 
 TAKE = limit("DELETE … RETURNING, COMMIT", "database:take")
 DELETE = limit("DELETE, COMMIT", "database:delete")
 DELETE_AFTER = limit("DELETE, COMMIT", "database:delete_after_commit")
-COMMIT = limit("COMMIT", "database:commit")
 SOCKET = limit("bare socket", "broker:publish", empties_table=False)
 
 DRIVER = Subject("the same statements, driver alone", "statements:driver")
@@ -66,12 +62,13 @@ class Goal:
     """How fast ours shall be.
 
     :param times: at least so many times as fast ...
-    :param than: ... as ``limit`` (the first of the case), as the named subject, or as
-        ours in the named case.
+    :param than: ... as the subject whose name begins so, or as ours in that case.
+    :param title: what the manual calls that.
     """
 
     times: float
     than: str
+    title: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +78,13 @@ class Case:
     :param name: by which it is chosen; before a slash, the group that it is part of.
     :param title: what the table says.
     :param subjects: who is measured, in turn.
+    :param in_time: whether the time of a signal is told, and not signals a second.
     :param size: the number of signals.
     :param fixed_size: whether the size is the point, and ``--size`` leaves it.
     :param pending: whether the signals are there before, or the subject makes them.
     :param burst: signals in a transaction.
     :param payload: the length of their text, in bytes.
     :param database: the kind of server: ``postgresql``, ``mariadb`` or ``sqlite``.
-    :param driver: the driver of ours, if it is not the one of the server's URL.
     :param broker: whether RabbitMQ is needed.
     :param processes: how many processes share the work.
     :param old_snapshot: whether somebody's transaction keeps the dead rows alive.
@@ -98,14 +95,14 @@ class Case:
     name: str
     title: str
     subjects: tuple[Subject, ...]
-    goals: tuple[Goal, ...] = ()
+    goal: Goal | None = None
+    in_time: bool = False
     size: int = 100_000
     fixed_size: bool = False
     pending: bool = True
     burst: int = 1000
     payload: int = 100
     database: str = "postgresql"
-    driver: str = ""
     broker: bool = False
     processes: int = 1
     old_snapshot: bool = False

@@ -1,4 +1,4 @@
-"""Write what the manual shows: the data, the table in the page, and the plot."""
+"""Write what the manual shows: the data, the tables in the page, and the plot."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from pathlib import Path
 
 from benchmarks import plot
 from benchmarks import table
+from benchmarks.cases import OURS
 from benchmarks.catalogue import CASES
-from benchmarks.document import Document
+from benchmarks.catalogue import PROMISED
 from benchmarks.goals import verdicts
-
-if t.TYPE_CHECKING:
-    from benchmarks.report import Entry
+from benchmarks.report import Document
 
 FOLDER = Path(__file__).parents[1] / "docs"
-
-#: Between these lines of the page, everything is written here.
-BEGIN = "<!-- figures: begin (written by hatch run bench --write-docs) -->"
-END = "<!-- figures: end -->"
-
-#: The case that is drawn.
-DRAWN = "million"
 
 
 def write(newer: Document, folder: Path = FOLDER) -> None:
@@ -31,23 +23,27 @@ def write(newer: Document, folder: Path = FOLDER) -> None:
     """
     document = _merged(folder / "speed.json", newer)
     (folder / "speed.json").write_text(document.to_json())
-    series = _series(document.entries)
-    if series:
-        (folder / "speed.svg").write_text(plot.draw(series))
-    page = folder / "speed.md"
-    page.write_text(replaced(page.read_text(), _figures(document, bool(series))))
+    page = (folder / "speed.md").read_text()
+    for name, figures in _parts(document).items():
+        page = replaced(page, name, figures)
+    (folder / "speed.md").write_text(page)
+    promised = {case.name for case in PROMISED}
+    drawn = [e for e in document.entries if e.case in promised and e.line(OURS)]
+    if drawn:
+        (folder / "speed.svg").write_text(plot.draw(drawn))
 
 
-def replaced(page: str, figures: str) -> str:
-    """Return *page* with other *figures* between the two lines.
+def replaced(page: str, name: str, figures: str) -> str:
+    """Return *page* with other *figures* between the two comments with *name*.
 
-    :raises ValueError: if the page lacks one of the lines.
+    :raises ValueError: if the page lacks one of the comments.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"The page has no place for figures. Add {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+    begin, end = f"<!-- {name}: written by hatch run bench -->", f"<!-- {name}: end -->"
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise ValueError(f"The page has no place for figures. Add {begin} and {end}.")
+    return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 
 def _merged(data: Path, newer: Document) -> Document:
@@ -57,31 +53,29 @@ def _merged(data: Path, newer: Document) -> Document:
     return older.updated(newer, [case.name for case in CASES])
 
 
-def _figures(document: Document, is_drawn: bool) -> str:
-    drawing = ["![Speed and memory of a relay over time](speed.svg)"]
-    return "\n\n".join(
-        [
-            "### The goals",
-            table.goals_as_markdown(verdicts(CASES, document.entries)),
-            "### All figures",
-            table.as_markdown(document.entries),
-            *(["### A million signals", *drawing] if is_drawn else []),
-            "### The machine",
-            _machine(document),
-        ]
-    )
+def _parts(document: Document) -> dict[str, str]:
+    """Return the parts of the page that are written here, by their names."""
+    entries = document.entries
+    judged = verdicts(CASES, entries)
+    others = [case for case in CASES if case not in PROMISED]
+    return {
+        "promised": table.as_markdown(PROMISED, entries, judged),
+        "others": table.as_markdown(others, entries, judged),
+        "machine": _machine(document),
+    }
 
 
 def _machine(document: Document) -> str:
-    dates = sorted({entry.date for entry in document.entries})
-    facts = {**document.machine, "Measured": " to ".join({dates[0]: 0, dates[-1]: 0})}
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    lines = [line for entry in document.entries for line in entry.lines]
+    facts = {
+        **document.machine,
+        "Rounds": _span(len(line.times) for line in lines if line.times),
+        "Measured": _span(entry.date for entry in document.entries),
+    }
+    return "\n".join(f"{name}: {value}.  " for name, value in facts.items()).rstrip()
 
 
-def _series(entries: t.Iterable[Entry]) -> t.Sequence[plot.Sample]:
-    for entry in entries:
-        if entry.case == DRAWN and entry.lines:
-            return t.cast(
-                "t.Sequence[plot.Sample]", entry.lines[0].facts.get("series", [])
-            )
-    return []
+def _span(values: t.Iterable[t.Any]) -> str:
+    """Say the least and the most of *values*, once if they are the same."""
+    ordered = sorted(set(values))
+    return " to ".join(map(str, ordered[:1] + ordered[1:][-1:]))

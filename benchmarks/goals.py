@@ -6,59 +6,52 @@ import dataclasses
 import typing as t
 
 from benchmarks.cases import OURS
-from benchmarks.catalogue import CASES
-from benchmarks.report import LIMIT
 
 if t.TYPE_CHECKING:
     from benchmarks.cases import Case
     from benchmarks.cases import Goal
     from benchmarks.report import Entry
+    from benchmarks.report import Line
+    from benchmarks.report import Range
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """How a goal was met.
 
-    :param promise: the goal, for people.
     :param reached: how many times as fast as the reference ours is.
     """
 
     case: str
-    title: str
-    promise: str
-    reached: float
-    kept: bool
+    goal: Goal
+    reached: Range
+
+    @property
+    def word(self) -> str:
+        """``kept`` and ``missed`` are for what all rounds agree upon."""
+        if self.reached.low >= self.goal.times:
+            return "kept"
+        return "missed" if self.reached.high < self.goal.times else "uncertain"
 
 
 def verdicts(cases: t.Iterable[Case], entries: t.Iterable[Entry]) -> list[Verdict]:
     """Return a verdict on every goal of *cases* that the figures can tell."""
     by_case = {entry.case: entry for entry in entries}
     return [
-        Verdict(case.name, case.title, _promise(goal), reached, reached >= goal.times)
+        Verdict(case.name, case.goal, ours.ratio(other))
         for case in cases
-        for goal in case.goals
-        if (reached := _reached(case.name, goal, by_case)) is not None
+        if case.goal
+        and (ours := _line(by_case, case.name, OURS))
+        and (other := _reference(by_case, case.name, case.goal))
     ]
 
 
-def _promise(goal: Goal) -> str:
-    than = _name(goal.than)
-    return f"at least {goal.times:.3g} times {than}"
-
-
-def _name(reference: str) -> str:
-    if reference == LIMIT:
-        return "the limit"
-    titles = [case.title for case in CASES if case.name == reference]
-    return titles[0] if titles else reference
-
-
-def _reached(case: str, goal: Goal, entries: t.Mapping[str, Entry]) -> float | None:
-    """Compare ours to a subject of the case, or to itself in another case."""
-    ours = entries[case].line(OURS) if case in entries else None
-    if ours is None:
-        return None
+def _reference(entries: t.Mapping[str, Entry], case: str, goal: Goal) -> Line | None:
+    """Return a subject of the case, or ours in the case that the goal names."""
     if goal.than in entries:
-        other = entries[goal.than].line(OURS)
-        return other.time / ours.time if other and other.time and ours.time else None
-    return ours.ratios.get(goal.than)
+        return _line(entries, goal.than, OURS)
+    return _line(entries, case, goal.than)
+
+
+def _line(entries: t.Mapping[str, Entry], case: str, subject: str) -> Line | None:
+    return entries[case].line(subject) if case in entries else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing as t
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,6 @@ class Outcome:
     :param cpu_seconds: the processor time that took, in this process only.
     :param memory: the most memory the process has held, in MiB.
     :param memory_before: the memory it held before the work, in MiB.
-    :param facts: what else is to be told, by name.
     """
 
     signals: int
@@ -63,7 +61,6 @@ class Outcome:
     cpu_seconds: float
     memory: float = 0.0
     memory_before: float = 0.0
-    facts: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the outcome as a line of JSON."""

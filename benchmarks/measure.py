@@ -50,7 +50,7 @@ def measure(case: Case, rounds: int, progress: t.Callable[[str], None]) -> Resul
     result = Result(case)
     for number in range(min(rounds, case.rounds)):
         for subject in _rotated(case.subjects, number):
-            if subject not in result.failures and (number < subject.rounds):
+            if subject not in result.failures:
                 progress(f"{case.name}, round {number + 1}: {subject.name}")
                 _try(result, subject)
     return result
@@ -125,8 +125,6 @@ def _job(case: Case, subject: Subject, database: Database, queue: Queue | None) 
 
 def _database_url(case: Case, subject: Subject, url: sa.URL) -> str:
     """Return a database's URL for *subject*, with a driver that it has."""
-    if case.driver and subject.library:
-        url = url.set(drivername=f"{url.get_backend_name()}+{case.driver}")
     if subject.library == "flask_signalbus" and case.database == "postgresql":
         url = url.set(drivername="postgresql+psycopg2")
     if not case.waits_for_disk:
@@ -142,5 +140,4 @@ def _together(outcomes: t.Sequence[Outcome], size: int) -> Outcome:
         cpu_seconds=sum(outcome.cpu_seconds for outcome in outcomes),
         memory=sum(outcome.memory for outcome in outcomes),
         memory_before=sum(outcome.memory_before for outcome in outcomes),
-        facts=outcomes[0].facts,
     )

@@ -1,13 +1,14 @@
-"""What was measured, as figures: medians over the rounds, and ratios between subjects.
+"""What was measured: the time of every round, and from it medians, ranges and ratios.
 
-A ratio compares two subjects within each round, then takes the median: so what slows
-down the whole machine for a while cancels out.
+A ratio compares two subjects within each round, so what slows down the whole machine
+for a while cancels out.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import statistics
 import typing as t
 
@@ -17,38 +18,64 @@ if t.TYPE_CHECKING:
     from benchmarks.job import Outcome
     from benchmarks.measure import Result
 
-LIMIT = "limit"
+#: A figure whose rounds are farther from their median, as a share of it, is uncertain.
+UNCERTAIN = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The rounds of a measurement: their median, the least and the most."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: t.Iterable[float]) -> Range:
+        """Return the range of *values*, of which there is one at least."""
+        ordered = sorted(values)
+        return cls(statistics.median(ordered), ordered[0], ordered[-1])
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether some round is far from the median."""
+        return max(self.high - self.median, self.median - self.low) > abs(
+            UNCERTAIN * self.median
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
     """The figures of one subject.
 
-    :param time: the median time of a signal, in µs.
-    :param times: that of every round.
-    :param spread: how far the rounds are from the median at most, as a share of it.
+    :param times: the time of a signal in every round, in µs.
     :param cpu: the median processor time of a signal in our processes, in µs.
     :param memory: the most memory its processes have held, in MiB.
     :param growth: how much of that came with the work.
-    :param ratios: how many times as fast it is, by the name of what it is compared to.
     :param failure: why there are no figures.
     """
 
     subject: str
-    time: float | None = None
     times: tuple[float, ...] = ()
-    spread: float | None = None
-    cpu: float | None = None
-    memory: float | None = None
-    growth: float | None = None
-    ratios: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
-    facts: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    cpu: float = 0.0
+    memory: float = 0.0
+    growth: float = 0.0
     failure: str | None = None
 
     @property
-    def rate(self) -> float | None:
+    def time(self) -> Range:
+        """The time of a signal, in µs."""
+        return Range.of(self.times)
+
+    @property
+    def rate(self) -> Range:
         """Signals in a second."""
-        return 1e6 / self.time if self.time and self.time > 0 else None
+        return Range.of(1e6 / time for time in self.times)
+
+    def ratio(self, other: Line) -> Range:
+        """Return how many times as fast as *other* it is, round by round."""
+        pairs = zip(self.times, other.times, strict=False)
+        return Range.of(theirs / ours for ours, theirs in pairs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,77 +85,81 @@ class Entry:
     case: str
     title: str
     size: int
-    rounds: int
     date: str
     lines: tuple[Line, ...] = ()
     skipped: str | None = None
 
     def line(self, subject: str) -> Line | None:
-        """Return the line of a subject, if it has figures."""
-        for line in self.lines:
-            if line.subject == subject and line.time is not None:
-                return line
-        return None
+        """Return the line of the subject whose name begins so, if it has figures."""
+        found = (line for line in self.lines if line.subject.startswith(subject))
+        return next((line for line in found if line.times), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """The figures of a machine.
+
+    :param machine: what :func:`benchmarks.machine.describe` says.
+    """
+
+    machine: t.Mapping[str, str]
+    entries: tuple[Entry, ...]
+
+    def to_json(self) -> str:
+        """Return the document as text."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Document:
+        """Return the document that was written as *text*."""
+        content = json.loads(text)
+        return cls(content["machine"], tuple(map(_entry, content["entries"])))
+
+    def updated(self, newer: Document, order: t.Sequence[str]) -> Document:
+        """Return *newer*, and what it lacks and was measured on the same machine.
+
+        :param order: the names of all cases, in the order of the table.
+        """
+        if self.machine != newer.machine:
+            return newer
+        known = {each.case: each for each in (*self.entries, *newer.entries)}
+        return Document(newer.machine, tuple(known[n] for n in order if n in known))
 
 
 def skipped(case: Case, reason: str) -> Entry:
     """Return the entry of a case that could not be measured."""
-    return Entry(case.name, case.title, case.size, 0, _today(), skipped=reason)
+    return Entry(case.name, case.title, case.size, _today(), skipped=reason)
 
 
 def entry(result: Result) -> Entry:
     """Return the figures of a case."""
     case = result.case
-    rounds = max(map(len, result.outcomes.values()), default=0)
     lines = tuple(_line(result, subject) for subject in case.subjects)
-    return Entry(case.name, case.title, case.size, rounds, _today(), lines)
+    return Entry(case.name, case.title, case.size, _today(), lines)
 
 
 def _line(result: Result, subject: Subject) -> Line:
     outcomes = result.outcomes[subject]
     if not outcomes or subject in result.failures:
         return Line(subject.name, failure=result.failures.get(subject, "not measured"))
-    times = _times(outcomes)
-    typical = statistics.median(times)
     return Line(
         subject.name,
-        time=typical,
-        times=tuple(times),
-        spread=max(abs(time - typical) for time in times) / abs(typical),
-        cpu=_cpu(outcomes),
+        times=tuple(each.seconds / each.signals * 1e6 for each in outcomes),
+        cpu=statistics.median(map(_cpu, outcomes)),
         memory=max(each.memory for each in outcomes),
         growth=max(each.memory - each.memory_before for each in outcomes),
-        ratios=_ratios(result, subject),
-        facts=outcomes[-1].facts,
     )
 
 
-def _times(outcomes: t.Iterable[Outcome]) -> list[float]:
-    return [outcome.seconds / outcome.signals * 1e6 for outcome in outcomes]
+def _cpu(outcome: Outcome) -> float:
+    return outcome.cpu_seconds / outcome.signals * 1e6
 
 
-def _cpu(outcomes: t.Iterable[Outcome]) -> float | None:
-    """Return the median processor time, if it was taken at all."""
-    times = [outcome.cpu_seconds / outcome.signals * 1e6 for outcome in outcomes]
-    return statistics.median(times) if any(times) else None
-
-
-def _ratios(result: Result, subject: Subject) -> dict[str, float]:
-    """Compare a subject to the first limit, and to the predecessor."""
-    others = [each for each in result.case.subjects if each.library != "signalbus"]
-    references: dict[str, Subject] = {}
-    for other in others:
-        references.setdefault(LIMIT if other.is_limit else other.name, other)
-    return {
-        name: _ratio(result.outcomes[subject], result.outcomes[other])
-        for name, other in references.items()
-        if other is not subject and result.outcomes[other]
-    }
-
-
-def _ratio(ours: t.Sequence[Outcome], theirs: t.Sequence[Outcome]) -> float:
-    pairs = zip(_times(theirs), _times(ours), strict=False)
-    return statistics.median(other / one for other, one in pairs)
+def _entry(content: dict[str, t.Any]) -> Entry:
+    lines = [
+        Line(**{**line, "times": tuple(line["times"])}) for line in content["lines"]
+    ]
+    return Entry(**{**content, "lines": tuple(lines)})
 
 
 def _today() -> str:

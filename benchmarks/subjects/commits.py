@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import time
 import typing as t
-
-import sqlalchemy as sa
-import sqlalchemy.orm as sa_orm
 
 from benchmarks.clock import Stopwatch
 from benchmarks.job import Outcome
@@ -60,46 +56,4 @@ def _difference(without: Stopwatch, flushed: Stopwatch) -> Outcome:
         signals=count,
         seconds=added * count,
         cpu_seconds=flushed.cpu_seconds - without.cpu_seconds,
-        facts={"commit_us": statistics.median(without.laps) * 1e6},
-    )
-
-
-@contextlib.contextmanager
-def delivery(job: Job) -> t.Iterator[Work]:
-    """Measure the time from the end of a commit to the call of the send method."""
-    committed: list[float] = []
-    sent: list[float] = []
-
-    def note_sent(*_: object) -> None:
-        sent.append(time.perf_counter())
-
-    def note_commit(_: object) -> None:
-        committed.append(time.perf_counter())
-
-    def run(count: int) -> Outcome:
-        delays = []
-        for _ in range(count):
-            committed.clear()
-            program.db.session.add(signal(payload=text))
-            program.db.session.commit()
-            program.db.session.remove()
-            delays.append(sent.pop() - committed[0])
-        return _typical(delays)
-
-    with open_program(job) as program:
-        signal = program.model("signals", send_signalbus_message=note_sent)
-        sa.event.listen(sa_orm.Session, "after_commit", note_commit, insert=True)
-        text = "x" * job.payload
-        run(WARM_UP)
-        yield lambda: run(job.size)
-
-
-def _typical(delays: t.Sequence[float]) -> Outcome:
-    count = len(delays)
-    slowest = sorted(delays)[-max(1, count // 100)]
-    return Outcome(
-        signals=count,
-        seconds=statistics.median(delays) * count,
-        cpu_seconds=0.0,
-        facts={"p99_us": slowest * 1e6},
     )

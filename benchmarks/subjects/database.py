@@ -87,7 +87,7 @@ def after_commits(job: Job, work: t.Callable[[int], object]) -> t.Iterator[Work]
         def run(count: int) -> Outcome:
             watch = Stopwatch()
             for _ in range(count):
-                key = _insert(connection, "signals", job.payload)
+                key = _insert(connection, job.payload)
                 connection.commit()
                 with watch.lap():
                     work(key)
@@ -97,25 +97,8 @@ def after_commits(job: Job, work: t.Callable[[int], object]) -> t.Iterator[Work]
         yield lambda: run(job.size)
 
 
-@contextlib.contextmanager
-def commit(job: Job) -> t.Iterator[Work]:
-    """Time the COMMIT alone of a transaction that has written a row."""
-    with connect(job) as connection:
-        _insert_and_commit(connection, job, WARM_UP)
-        yield lambda: _insert_and_commit(connection, job, job.size)
-
-
-def _insert_and_commit(connection: psycopg.Connection, job: Job, count: int) -> Outcome:
-    watch = Stopwatch()
-    for _ in range(count):
-        _insert(connection, "kept", job.payload)
-        with watch.lap():
-            connection.commit()
-    return _typical(watch)
-
-
-def _insert(connection: psycopg.Connection, table: str, payload: int) -> int:
-    statement = f"INSERT INTO {table} (payload) VALUES (%s) RETURNING id"  # noqa: S608 our own names
+def _insert(connection: psycopg.Connection, payload: int) -> int:
+    statement = "INSERT INTO signals (payload) VALUES (%s) RETURNING id"
     row = connection.execute(statement, ("x" * payload,)).fetchone()
     return int(row[0]) if row else 0
 

@@ -34,16 +34,19 @@ def with_headers(job: Job) -> Context:
     return _flush(job, **TEXT, signalbus_headers=headers)
 
 
-def as_json(job: Job) -> Context:
-    """Flush a model that names its broker, and leaves the message to the plugin."""
-    return _flush(job)
-
-
 @contextlib.contextmanager
 def _flush(job: Job, **attributes: t.Any) -> t.Iterator[Work]:
     """Flush a model with *attributes*, sent by the plugin for RabbitMQ."""
     with open_program(job) as program:
-        define_broker_model(program, job, **attributes)
+        program.model(
+            "signals",
+            signalbus_burst_count=job.burst,
+            signalbus_autoflush=False,
+            signalbus_broker="rabbitmq",
+            signalbus_exchange="",
+            signalbus_routing_key=job.queue,
+            **attributes,
+        )
         program.bus.flushmany()
         yield lambda: timed(program.bus.flushmany, job.size)
 
@@ -67,34 +70,6 @@ def by_publisher(job: Job) -> t.Iterator[Work]:
         program.bus.flushmany()
         program.db.session.remove()
         yield lambda: timed(program.bus.flushmany, job.size)
-
-
-@contextlib.contextmanager
-def publish_only(job: Job) -> t.Iterator[Work]:
-    """Publish messages that are not in any database, burst by burst."""
-    with open_program(job) as program:
-        publish = _publisher(program, job)
-        burst = [b"x" * job.payload] * job.burst
-
-        def publish_all(size: int) -> None:
-            for start in range(0, size, job.burst):
-                publish(burst[: size - start])
-
-        publish_all(job.burst)
-        yield lambda: timed(lambda: publish_all(job.size), job.size)
-
-
-def define_broker_model(program: Program, job: Job, **attributes: t.Any) -> None:
-    """Define a signal model that the plugin for RabbitMQ sends."""
-    program.model(
-        "signals",
-        signalbus_burst_count=job.burst,
-        signalbus_autoflush=False,
-        signalbus_broker="rabbitmq",
-        signalbus_exchange="",
-        signalbus_routing_key=job.queue,
-        **attributes,
-    )
 
 
 def _publisher(program: Program, job: Job) -> t.Callable[[t.Iterable[bytes]], None]:

@@ -25,7 +25,7 @@ def case() -> cases.Case:
         "errands",
         "errands to run",
         (cases.ours("no:work"), cases.theirs("no:work"), cases.TAKE),
-        goals=(cases.Goal(5, cases.THEIRS),),
+        goal=cases.Goal(5, cases.THEIRS, cases.THEIRS),
         size=10,
     )
 

@@ -123,3 +123,40 @@ def test_killed_flusher_loses_nothing(
         mailbox.read_text().splitlines()
     )
     assert [] == pending(greeting)
+
+
+@pytest.mark.databases("postgresql")
+def test_lost_database_connection_repeats_the_burst_at_hand_at_most(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    wire: t.Any,
+    record: t.Any,
+    pending: t.Any,
+    background: t.Any,
+) -> None:
+    """The locks are gone with it: another flusher may send what was just sent."""
+
+    def send_signalbus_messages(cls: SignalModel, signals: t.Sequence[t.Any]) -> None:
+        wire.carry(*signals)
+        if len(wire.attempts) == 1:
+            with other.connect() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+                    " datname = current_database() AND state = 'idle in transaction'"
+                )
+            background(bus.flushmany).result()
+
+    other = sa.create_engine(
+        db.engine.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+    )
+    model = new_model(
+        form="row",
+        signalbus_burst_count=2,
+        send_signalbus_messages=classmethod(send_signalbus_messages),
+    )
+    record(model, "a", "b", "c")
+    bus.flushmany()
+
+    assert {"a": 2, "b": 2, "c": 1} == collections.Counter(wire.sent)
+    assert [] == pending(model)

@@ -388,12 +388,29 @@ def test_request_records_like_any_context(
     assert ["from a view"] == wire.sent
 
 
-def test_rows_inserted_past_the_unit_of_work_stay_for_a_flush(
-    db: SQLAlchemy, greeting: SignalModel, wire: t.Any, bus: t.Any
-) -> None:
-    """An INSERT statement records a signal too: a flush sends it."""
-    db.session.execute(sa.insert(greeting), [{"text": "inserted"}])
-    db.session.commit()
-    bus.flush()
+#: Ways to insert that the session's unit of work does not see.
+PAST_THE_UNIT_OF_WORK: dict[str, t.Callable[[t.Any, SignalModel], object]] = {
+    "bulk_save_objects": lambda session, model: session.bulk_save_objects(
+        [model(text="a")]
+    ),
+    "bulk_insert_mappings": lambda session, model: session.bulk_insert_mappings(
+        model, [{"text": "a"}]
+    ),
+    "insert": lambda session, model: session.execute(sa.insert(model), [{"text": "a"}]),
+    "text": lambda session, model: session.execute(
+        sa.text(f"INSERT INTO {model.__table__} (text) VALUES ('a')")  # noqa: S608 our own name
+    ),
+}
 
-    assert ["inserted"] == wire.sent
+
+@pytest.mark.parametrize("way", PAST_THE_UNIT_OF_WORK)
+def test_rows_inserted_past_the_unit_of_work_stay_for_a_flush(
+    db: SQLAlchemy, greeting: SignalModel, wire: t.Any, bus: t.Any, way: str
+) -> None:
+    """Autoflush does not see them; they are signals all the same, and a flush sends."""
+    PAST_THE_UNIT_OF_WORK[way](db.session, greeting)
+    db.session.commit()
+
+    assert [] == wire.sent
+    assert 1 == bus.flush()
+    assert ["a"] == wire.sent
