@@ -3,7 +3,8 @@
 It reads DATABASE_URL, SIGNALBUS_RABBITMQ_URL and SIGNALBUS_RABBITMQ_QUEUE from the
 environment, and is for ``flask --app`` or to be run: ``python shop.py METHOD [POINT]``
 calls a method of the bus; at POINT it prints ``at POINT`` and waits for a line.
-``python shop.py consume`` prints the number of each message that it processes.
+``python shop.py consume`` prints the number of each message that it processes, and
+``python shop.py hang`` that of the messages that it never comes to an end with.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ if __name__ == "__main__":
     method, *points = sys.argv[1:]
     if points:
         bus.plugin_manager.register(Stops())
-    if method == "consume":
+    if method == "hang":
+        Hangs(app).start()
+    elif method == "consume":
         reader = Reader(app)
         signal.signal(signal.SIGTERM, reader.stop)
         reader.start()

@@ -130,6 +130,25 @@ def test_a_consumer_stopped_half_way_loses_nothing(
     assert [] == broker.bodies(queue)
 
 
+def test_an_interrupt_does_not_wait_for_a_worker_that_hangs(
+    start: Start,
+    publisher: Publisher,
+    messages_to: t.Callable[..., list[Message]],
+    broker: Broker,
+    queue: str,
+) -> None:
+    """A program without signal handlers ends by Ctrl-C; its message is not lost."""
+    publisher.publish_messages(messages_to(queue, 1))
+    hanging = start("hang")
+    assert hanging.stdout
+    assert "0\n" == hanging.stdout.readline()
+
+    hanging.send_signal(signal.SIGINT)
+
+    assert -signal.SIGINT == hanging.wait(30)
+    assert [b"0"] == broker.bodies(queue)
+
+
 def test_a_repeated_flush_goes_on_when_the_broker_is_back(
     start: Start,
     fill_table: t.Callable[[int], None],
