@@ -15,6 +15,7 @@ from signalbus.exceptions import BrokerUnavailableError
 from signalbus_rabbitmq import _carrier
 from signalbus_rabbitmq import _declared
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq._check import check as check_all
 from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._declare import Binding
 from signalbus_rabbitmq._declare import Plan
@@ -23,6 +24,7 @@ from signalbus_rabbitmq._management import Management
 from signalbus_rabbitmq._management import ManagementError
 from signalbus_rabbitmq._runner import Runner
 from signalbus_rabbitmq._topology import Asker
+from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
 from signalbus_rabbitmq._topology import Target
 from signalbus_rabbitmq.consumer import Consumer
@@ -36,8 +38,6 @@ CHECK_TIMEOUT = 15.0
 
 #: The types of exchanges that every RabbitMQ has; those of plugins begin with "x-".
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
-
-UNBOUND = "nothing is bound to it, and it has no alternate exchange"
 
 _QUEUE = "SIGNALBUS_RABBITMQ_QUEUE"
 
@@ -92,7 +92,8 @@ def check(management: str | None) -> None:
         api = management and Management(management, parameters, CHECK_TIMEOUT)
         with _ask(parameters) as (asker, address):
             click.echo(f"RabbitMQ at {address} is there.")
-            is_wrong = _report(asker, api or None)
+            queue = flask.current_app.config.get(_QUEUE)
+            is_wrong = _tell_all(check_all(_models(), queue, asker, api or None))
     except ManagementError as error:
         raise click.ClickException(str(error)) from error
     if is_wrong:
@@ -171,11 +172,8 @@ def declare(
 
 def _carry_out(plan: Plan) -> None:
     with _ask(_url_parameters()) as (asker, _):
-        lines = []
-        for line in declare_all(plan, asker):
-            lines.append(line)
-            _tell(line.what, line.complaint)
-    if any(line.complaint for line in lines):
+        is_wrong = _tell_all(declare_all(plan, asker))
+    if is_wrong:
         raise click.exceptions.Exit(1)
 
 
@@ -231,44 +229,13 @@ def _models() -> list[type[t.Any]]:
     return [model for model in models if _declared.is_ours(model)]
 
 
-def _report(asker: Asker, api: Management | None) -> bool:
-    """Tell about every model and the consumer; return whether something is wrong."""
-    targets = [(model.__name__, Target.of(model)) for model in _models()]
-    complaints = [_report_target(name, each, asker, api) for name, each in targets]
-    if queue := flask.current_app.config.get(_QUEUE):
-        complaints.append(_report_queue(queue, asker))
-    if api is None and any(_has_bindings(target) for _, target in targets):
-        click.echo("Bindings were not looked at: that takes --management.")
-    return any(complaints)
-
-
-def _report_target(
-    name: str, target: Target, asker: Asker, api: Management | None
-) -> str | None:
-    complaint = asker.find(target).refusal
-    if not complaint and api and _has_bindings(target):
-        complaint = None if api.has_way_out(target.name) else UNBOUND
-    _tell(f"{name}: {target}", complaint)
-    return complaint
-
-
-def _report_queue(queue: str, asker: Asker) -> str | None:
-    target = Target("queue", queue)
-    found = asker.find(target)
-    good = "ok"
-    if not found.refusal:
-        counts = found.method.message_count, found.method.consumer_count
-        good = "ok (messages: {:,}, consumers: {:,})".format(*counts)
-    _tell(f"The consumer's {target}", found.refusal, good)
-    return found.refusal
-
-
-def _has_bindings(target: Target) -> bool:
-    return target.kind == "exchange" and not target.is_default_exchange
-
-
-def _tell(what: str, complaint: str | None, good: str = "ok") -> None:
-    click.echo(f"{what}: {complaint or good}", err=bool(complaint))
+def _tell_all(lines: t.Iterable[Line]) -> bool:
+    """Print each line as it comes; return whether something is wrong."""
+    is_wrong = False
+    for line in lines:
+        is_wrong = is_wrong or bool(line.complaint)
+        click.echo(str(line), err=bool(line.complaint))
+    return is_wrong
 
 
 def _find_consumer(where: str) -> Consumer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from signalbus_rabbitmq._topology import PRECONDITION_FAILED
+from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
 from signalbus_rabbitmq._topology import Target
 
@@ -41,13 +42,6 @@ class Plan(t.NamedTuple):
     queue: str | None
     bindings: list[Binding]
     exchange_type: t.Callable[[str], str]
-
-
-class Line(t.NamedTuple):
-    """What is told about one thing: its name, and what is wrong with it."""
-
-    what: str
-    complaint: str | None = None
 
 
 def declare(plan: Plan, asker: Asker) -> t.Iterator[Line]:

@@ -38,6 +38,11 @@ class Target(t.NamedTuple):
         """Whether it is there anyway."""
         return self == Target("exchange", "")
 
+    @property
+    def has_bindings(self) -> bool:
+        """Whether messages need a binding to get on from it."""
+        return self.kind == "exchange" and not self.is_default_exchange
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
 
@@ -48,6 +53,17 @@ class Answer(t.NamedTuple):
     method: t.Any = None
     code: int = 0
     refusal: str | None = None
+
+
+class Line(t.NamedTuple):
+    """What is told about one thing: its name, and what is wrong with it, or is good."""
+
+    what: str
+    complaint: str | None = None
+    good: str = "ok"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.complaint or self.good}"
 
 
 class Queue(t.NamedTuple):

@@ -1,0 +1,50 @@
+"""Look whether models and a consumer have what they need, and tell it line by line."""
+
+from __future__ import annotations
+
+import typing as t
+
+from signalbus_rabbitmq._topology import Line
+from signalbus_rabbitmq._topology import Target
+
+if t.TYPE_CHECKING:
+    from signalbus_rabbitmq._management import Management
+    from signalbus_rabbitmq._topology import Asker
+
+UNBOUND = "nothing is bound to it, and it has no alternate exchange"
+
+
+def check(
+    models: list[type[t.Any]],
+    queue: str | None,
+    asker: Asker,
+    api: Management | None,
+) -> t.Iterator[Line]:
+    """Tell about what each of *models* sends to, and about the consumer's *queue*.
+
+    :param api: tells whether anything is bound to an exchange; AMQP cannot.
+    """
+    targets = [(model.__name__, Target.of(model)) for model in models]
+    for name, target in targets:
+        yield Line(f"{name}: {target}", _complaint(target, asker, api))
+    if queue:
+        yield _consumers_queue(queue, asker)
+    if api is None and any(target.has_bindings for _, target in targets):
+        yield Line("Bindings", good="not looked at, which takes --management")
+
+
+def _complaint(target: Target, asker: Asker, api: Management | None) -> str | None:
+    refusal = asker.find(target).refusal
+    if refusal or api is None or not target.has_bindings:
+        return refusal
+    return None if api.has_way_out(target.name) else UNBOUND
+
+
+def _consumers_queue(queue: str, asker: Asker) -> Line:
+    target = Target("queue", queue)
+    found = asker.find(target)
+    what = f"The consumer's {target}"
+    if found.refusal:
+        return Line(what, found.refusal)
+    messages, consumers = found.method.message_count, found.method.consumer_count
+    return Line(what, good=f"ok (messages: {messages:,}, consumers: {consumers:,})")
