@@ -17,7 +17,7 @@ PACKAGE = Path(signalbus.__file__).parent
 #: Who may import whom: a module imports from the layers below its own only. What a
 #: layer's modules do not share stands in a layer of its own.
 LAYERS = [
-    {"__about__", "_markers", "exceptions", "typing"},
+    {"__about__", "_markers", "exceptions", "stopping", "typing"},
     {"hookspecs"},
     {"plugins", "retry"},
     {"_connect", "_keys", "_pause", "_record", "_report", "_rows"},

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import logging
 import random
-import time
 import typing as t
 
 import sqlalchemy.exc as sa_exc
 
+from signalbus import stopping
 from signalbus._markers import hookimpl
 from signalbus.exceptions import DBSerializationError
 
@@ -45,18 +45,20 @@ def patiently(
 ) -> R:
     """Make an *attempt*, and again after a growing wait, up to *tries* times.
 
-    An error that *may_repeat* refuses is raised at once, and the last one in the end.
+    An error that *may_repeat* refuses is raised at once, and the last one in the end,
+    or when the process is told to stop.
     """
     waits = backoff(tries)
     while True:
         try:
             return attempt()
         except Exception as error:
-            wait = next(waits, None)
-            if wait is None or not may_repeat(error):
+            seconds = next(waits, None)
+            if seconds is None or stopping.is_stopping() or not may_repeat(error):
                 raise
-            logger.warning("Trying again in %.2f seconds after: %s", wait, error)
-        time.sleep(wait)
+            logger.warning("Trying again in %.2f seconds after: %s", seconds, error)
+            if stopping.wait(seconds):
+                raise
 
 
 def is_race(error: BaseException) -> bool:
@@ -109,7 +111,8 @@ def retry_on_deadlock(
     When the function raises a serialization failure or a deadlock, *session* is rolled
     back and the function is called again after a growing, jittered wait. When all
     tries are used up, the last error is raised. Other errors are raised at once, and
-    leave *session* as it is.
+    leave *session* as it is. A thread that is told to stop does not wait, and tries
+    once more.
 
     :param session: the session, or scoped session, that the function works in.
     :param retries: how many times to try again, at most.
@@ -127,7 +130,8 @@ def retry_on_deadlock(
                     if not is_race(error):
                         raise
                     session.rollback()
-                time.sleep(wait)
+                if stopping.wait(wait):
+                    break
             return function(*args, **kwargs)
 
         return wrapper
