@@ -14,6 +14,7 @@ import typing as t
 
 from signalbus import _connect
 from signalbus import retry
+from signalbus import stopping
 from signalbus._burst import Courier
 from signalbus._burst import Delivery
 from signalbus._burst import Prepared
@@ -26,6 +27,7 @@ from signalbus._report import Report
 from signalbus._select import Chosen
 from signalbus._select import Selection
 from signalbus._select import Walk
+from signalbus._select import looks
 from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
@@ -43,10 +45,6 @@ logger = logging.getLogger("signalbus")
 #: often, because somebody is waiting for it.
 TRIES = 7
 AUTOFLUSH_TRIES = 3
-
-#: How long to wait between looks at rows that others have locked, in seconds.
-FIRST_LOOK = 0.01
-MOST_BETWEEN_LOOKS = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +80,8 @@ class Flusher:
         run.work(jobs)
         for pause in _looks_until(deadline):
             jobs = _still_locked(run, jobs)
-            if not jobs:
+            if not jobs or stopping.wait(pause):
                 break
-            time.sleep(pause)
             run.work(jobs)
         return run.report.finish()
 
@@ -97,9 +94,7 @@ class Flusher:
     def flushordered(self, models: t.Sequence[SignalModel]) -> int:
         """Send what is pending now, in the order that the models declare."""
         run = self._run()
-        for declaration in map(declaration_of, models):
-            keys = run.pending_keys(declaration, declaration.order_by)
-            run.work([Job(declaration, Chosen(keys, ordered=True), ordered=True)])
+        run.work(run.ordered_job(declaration_of(model)) for model in models)
         return run.report.finish()
 
     def autoflush(self, recorded: Recorded) -> None:
@@ -184,6 +179,11 @@ class Run:
 
         return self._read(declaration, read)
 
+    def ordered_job(self, declaration: Declaration) -> Job:
+        """Return the work of sending what is pending now in the declared order."""
+        keys = self.pending_keys(declaration, declaration.order_by)
+        return Job(declaration, Chosen(keys, ordered=True), ordered=True)
+
     def present_keys(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
@@ -216,6 +216,8 @@ class Run:
     def work(self, jobs: t.Iterable[Job]) -> None:
         """Do *jobs*, one after the other, whatever happens to each."""
         for job in jobs:
+            if stopping.is_stopping():
+                break
             error = self._down.get(job.declaration.carrier)
             if job.selection.done:
                 continue
@@ -238,9 +240,7 @@ class Run:
                 ordered=job.ordered,
                 tries=self._tries,
             )
-            while not job.selection.done:
-                if not self._goes_on(job, courier, count):
-                    break
+            self._go_through(job, courier, count)
 
     @contextlib.contextmanager
     def _connect(self, declaration: Declaration) -> t.Iterator[sa.Connection]:
@@ -257,6 +257,14 @@ class Run:
                 lambda: stack.enter_context(lend()), self._tries, may_repeat
             )
 
+    def _go_through(self, job: Job, courier: Courier, count: int) -> bool:
+        """Deliver burst after burst, and tell whether the model goes on."""
+        while not job.selection.done and not stopping.is_stopping():
+            if not self._goes_on(job, courier, count):
+                return False
+            job.selection.wait()
+        return True
+
     def _goes_on(self, job: Job, courier: Courier, count: int) -> bool:
         """Deliver a burst, account for it, and tell whether its model goes on."""
         delivery = courier.deliver(job.selection, count)
@@ -264,10 +272,8 @@ class Run:
         if not delivery.outcome.unknown or len(delivery.burst.keys) == 1:
             return self._account(job, delivery)
         self._notify_failed(job.declaration, delivery.outcome.unknown)
-        return all(
-            self._account(job, courier.deliver(Chosen([key], ordered=job.ordered), 1))
-            for key in delivery.burst.keys
-        )
+        one_by_one = Chosen(delivery.burst.keys, ordered=job.ordered)
+        return self._go_through(Job(job.declaration, one_by_one, job.ordered), courier, 1)
 
     def _account(self, job: Job, delivery: Delivery) -> bool:
         """Report a delivery, and tell whether its model goes on."""
@@ -358,8 +364,9 @@ def _sorted(keys: t.Iterable[PrimaryKey]) -> list[PrimaryKey]:
 
 
 def _looks_until(deadline: float) -> t.Iterator[float]:
-    """Yield growing pauses, in seconds, that end at *deadline*."""
-    pause = FIRST_LOOK
-    while (left := deadline - time.monotonic()) > 0:
+    """Yield growing pauses, in seconds, that end at *deadline* or when told to stop."""
+    for pause in looks():
+        left = deadline - time.monotonic()
+        if left <= 0 or stopping.is_stopping():
+            break
         yield min(pause, left)
-        pause = min(MOST_BETWEEN_LOOKS, pause * 2)
