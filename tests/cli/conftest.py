@@ -25,13 +25,17 @@ if t.TYPE_CHECKING:
 
 #: An app of its own, for processes of their own. The letter 13 cannot be sent.
 POST = """
+import os
+
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 
 app = Flask("post")
-app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///post.sqlite"
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get(
+    "POST_URL", "sqlite:///post.sqlite"
+)
 app.config["SIGNALBUS_AUTOFLUSH"] = False
 db = SQLAlchemy(app)
 SignalBus(db)
@@ -42,6 +46,8 @@ class Letter(db.Model):
     def send_signalbus_message(self):
         if self.id == 13:
             raise ValueError("There is poison in it.")
+        if "POST_URL" in os.environ:
+            print(f"posted {self.id}", flush=True)
 
 with app.app_context():
     db.create_all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -10,16 +12,21 @@ import time
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 from signalbus_cli._stop import Stop
-from signalbus_cli._stop import Stopped
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Office
     from conftest import Outcome
 
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
+Started: t.TypeAlias = "t.Callable[..., subprocess.Popen[str]]"
+
+#: The seconds after which a process that was told to stop hangs: far more than it needs.
+BOUND = 20
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -105,18 +112,76 @@ def test_a_signal_ends_the_wait_for_the_next_run(office: Office, flask: Flask) -
     assert 0 == flask("flushmany", "--repeat=3600").status
 
 
-def test_a_relay_ends_cleanly(post_office: Path) -> None:
+@pytest.fixture
+def started(post_office: Path) -> Iterator[t.Callable[..., subprocess.Popen[str]]]:
+    """Start `flask signalbus ARGUMENTS…` in a process, which does not outlive us."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(  # noqa: S603 our own command
+                [
+                    sys.executable,
+                    "-m",
+                    "flask",
+                    "--app",
+                    "post",
+                    "signalbus",
+                    *arguments,
+                ],
+                env={**os.environ, **variables},
+                cwd=post_office,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def _stop(
+    process: subprocess.Popen[str], signum: signal.Signals
+) -> tuple[int, str, str]:
+    """Tell a process to stop, and return how it ended. One that hangs is an error."""
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=BOUND)
+    return process.returncode, out, err
+
+
+def test_a_relay_ends_cleanly(started: Started) -> None:
     """A process of its own, told to stop while it waits, exits with 0."""
-    command = [sys.executable, "-m", "flask", "--app", "post", "signalbus", "flushmany"]
+    relay = started("flushmany", "--repeat=3600")
+    assert relay.stdout is not None
+    assert "1 signal sent\n" == relay.stdout.readline()
 
-    with subprocess.Popen(  # noqa: S603 our own command
-        [*command, "--repeat=3600"], cwd=post_office, stdout=subprocess.PIPE, text=True
-    ) as relay:
-        assert relay.stdout is not None
-        assert "1 signal sent\n" == relay.stdout.readline()
-        relay.terminate()
+    assert (0, "", "") == _stop(relay, signal.SIGTERM)
 
-    assert 0 == relay.returncode
+
+@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("arguments", [["flush", "--wait=3600"], ["flushordered"]])
+def test_a_signal_ends_the_wait_for_locked_rows(
+    started: Started, engine_url: str, arguments: list[str], signum: signal.Signals
+) -> None:
+    """Who waits for what somebody else has locked ends at once, and tells what it did."""
+    engine = sa.create_engine(engine_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE letter (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO letter VALUES (2)")
+    with engine.begin() as connection:
+        lock = "SELECT id FROM letter WHERE id = 2 FOR UPDATE"
+        connection.exec_driver_sql(lock)
+        command = started(*arguments, POST_URL=engine_url)
+        assert command.stdout is not None
+        assert "posted 1\n" == command.stdout.readline()
+
+        status, out, err = _stop(command, signum)
+
+    assert (0, "1 signal sent\n", "") == (status, out, err)
+    with engine.connect() as connection:
+        assert [2] == connection.scalars(sa.text("SELECT id FROM letter")).all()
 
 
 def test_repetitions_are_measured_from_start_to_start() -> None:
@@ -169,8 +234,7 @@ def test_a_wish_that_came_before_the_wait_is_heeded() -> None:
     with Stop() as stop:
         signal.raise_signal(signal.SIGTERM)
 
-        with pytest.raises(Stopped):
-            stop.sleep(3600)
+        assert stop.sleep(3600)
 
 
 class ImpatientStop(Stop):
@@ -180,9 +244,10 @@ class ImpatientStop(Stop):
         super().__init__()
         self.waits: list[float] = []
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> bool:
         """Note the wait."""
         self.waits.append(seconds)
+        return False
 
 
 def test_handlers_are_put_back(office: Office, flask: Flask) -> None:

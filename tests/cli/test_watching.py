@@ -8,7 +8,6 @@ import typing as t
 
 import pytest
 from signalbus_cli import _watch
-from signalbus_cli._stop import Stop
 
 if t.TYPE_CHECKING:
     from conftest import Office
@@ -74,7 +73,7 @@ def test_no_progress_elsewhere(
 
 def test_bursts_of_other_threads_are_not_counted(office: Office) -> None:
     """What the app sends itself meanwhile is not the command's work."""
-    watch = _watch.Watch(Stop())
+    watch = _watch.Watch()
     office.bus.plugin_manager.register(watch)
     hook = office.bus.plugin_manager.hook.signalbus_burst_sent
     burst = {"bus": office.bus, "model": office.Letter, "count": 7}

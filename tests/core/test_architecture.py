@@ -17,7 +17,7 @@ PACKAGE = Path(signalbus.__file__).parent
 #: Who may import whom: a module imports from the layers below its own only. What a
 #: layer's modules do not share stands in a layer of its own.
 LAYERS = [
-    {"__about__", "_markers", "exceptions", "typing"},
+    {"__about__", "_markers", "exceptions", "stopping", "typing"},
     {"hookspecs"},
     {"_key_types", "_settings", "plugins", "retry"},
     {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import time
 import typing as t
 
+from signalbus import stopping
 from signalbus.retry import backoff
 
 from signalbus_atomic import _guard
@@ -35,7 +35,8 @@ def run_atomic(session: sa_orm.Session, procedure: t.Callable[[], R], tries: int
         except Exception as error:
             if not attempt.can_be_repeated(error):
                 raise
-        time.sleep(wait)
+        if stopping.wait(wait):
+            break
     return Attempt(session).run(procedure)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
 from signalbus_cli._logs import shown_warnings
 from signalbus_cli._report import tell_error
 from signalbus_cli._report import tell_sent
 from signalbus_cli._stop import Stop
-from signalbus_cli._stop import Stopped
 from signalbus_cli._watch import Watch
 
 if t.TYPE_CHECKING:
@@ -26,20 +24,20 @@ def run(
     reported, and the next one comes nevertheless.
     """
     clean = True
-    with contextlib.suppress(Stopped), shown_warnings(), Stop() as stop:
+    with shown_warnings(), Stop() as stop:
         for _ in stop.starts(repeat):
-            clean = _run_once(app, flush, stop)
+            clean = _run_once(app, flush)
     return clean
 
 
-def _run_once(app: Flask, flush: t.Callable[[SignalBus], object], stop: Stop) -> bool:
+def _run_once(app: Flask, flush: t.Callable[[SignalBus], object]) -> bool:
     """Flush in an app context of its own: nothing lingers until the next run."""
     with app.app_context():
         bus = app.extensions["signalbus"]
-        watch = Watch(stop)
+        watch = Watch()
         bus.plugin_manager.register(watch)
         try:
-            error = _flush(bus, flush, watch)
+            error = _flush(bus, flush)
         finally:
             bus.plugin_manager.unregister(watch)
             watch.close()
@@ -50,13 +48,11 @@ def _run_once(app: Flask, flush: t.Callable[[SignalBus], object], stop: Stop) ->
 
 
 def _flush(
-    bus: SignalBus, flush: t.Callable[[SignalBus], object], watch: Watch
+    bus: SignalBus, flush: t.Callable[[SignalBus], object]
 ) -> BaseException | None:
     """Return the error that kept something from being sent, if there is one."""
     try:
         flush(bus)
-    except Stopped:
-        return watch.error
     except Exception as error:  # noqa: BLE001 a sender, or the database, may raise anything
         return error
     return None

@@ -1,4 +1,4 @@
-"""Watch a run through the hooks: count, show the progress, stop it in between."""
+"""Watch a run through the hooks: count what is sent, and show the progress."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if t.TYPE_CHECKING:
 
     from signalbus.typing import SignalModel
 
-    from signalbus_cli._stop import Stop
-
 #: Runs shorter than this, in seconds, show no progress.
 _PATIENCE = 0.5
 
@@ -28,45 +26,24 @@ class Watch:
     """A plugin for the time of one run.
 
     :ivar sent: how many signals the run has sent.
-    :ivar failures: how many times it was told of an error.
-    :ivar error: the first of them.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self) -> None:
         self.sent = 0
-        self.failures = 0
-        self.error: BaseException | None = None
-        self._stop = stop
         self._thread = threading.get_ident()
         self._progress = Progress()
 
-    # Wrappers, because they run even when another plugin's implementation fails.
-
-    @hookimpl(wrapper=True)
+    @hookimpl(wrapper=True)  # it runs even when another plugin's implementation fails
     def signalbus_burst_sent(
         self, model: SignalModel, count: int
     ) -> Generator[None, t.Any, t.Any]:
-        """Count the burst, then end the run if the process was told to stop."""
+        """Count the burst."""
         try:
             return (yield)
         finally:
             if self._is_ours():
                 self.sent += count
                 self._progress.show(model.__name__, self.sent)
-                self._stop.check()
-
-    @hookimpl(wrapper=True)
-    def signalbus_burst_failed(
-        self, error: BaseException
-    ) -> Generator[None, t.Any, t.Any]:
-        """Remember the error, then end the run if the process was told to stop."""
-        try:
-            return (yield)
-        finally:
-            if self._is_ours():
-                self.failures += 1
-                self.error = self.error or error
-                self._stop.check()
 
     def close(self) -> None:
         """Take the progress off the terminal."""

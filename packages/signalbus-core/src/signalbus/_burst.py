@@ -18,6 +18,7 @@ from signalbus import _keys
 from signalbus import _lock
 from signalbus import _send
 from signalbus import retry
+from signalbus import stopping
 from signalbus._burst_size import BurstSize
 from signalbus._delete import Deletion
 from signalbus._delete import needs_session
@@ -319,7 +320,8 @@ class Courier:
                 for some in _keys.slices(keys, self._prepared.statements.most_keys):
                     self._delete_by_keys(self._unchanged(burst, some))
 
-        retry.patiently(attempt, self._tries - 1, self._is_transient)
+        with stopping.shielded():
+            retry.patiently(attempt, self._tries - 1, self._is_transient)
 
     def _unchanged(
         self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]

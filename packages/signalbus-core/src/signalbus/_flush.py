@@ -19,6 +19,7 @@ from signalbus import _missing
 from signalbus import _report
 from signalbus import _tell
 from signalbus import retry
+from signalbus import stopping
 from signalbus._breaker import CircuitBreakers
 from signalbus._burst import Courier
 from signalbus._burst import Delivery
@@ -31,6 +32,7 @@ from signalbus._key_list import KeyList
 from signalbus._select import Chosen
 from signalbus._select import Selection
 from signalbus._select import Walk
+from signalbus._select import looks
 from signalbus._send import is_unavailable
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
@@ -53,10 +55,6 @@ AUTOFLUSH_TRIES = 3
 #: How many keys are fetched at a time. All at once, a driver's copies of them would
 #: take many times the memory of the keys.
 KEYS_AT_A_TIME = 10_000
-
-#: How long to wait between looks at rows that others have locked, in seconds.
-FIRST_LOOK = 0.01
-MOST_BETWEEN_LOOKS = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +90,8 @@ class Flusher:
             run.work(jobs)
             for pause in _looks_until(deadline):
                 jobs = _still_locked(run, jobs)
-                if not jobs:
+                if not jobs or stopping.wait(pause):
                     break
-                time.sleep(pause)
                 run.work(jobs)
         return run.report.finish()
 
@@ -107,9 +104,7 @@ class Flusher:
     def flushordered(self, models: t.Sequence[SignalModel]) -> int:
         """Send what is pending now, in the order that the models declare."""
         with self._run() as run:
-            for declaration in map(declaration_of, models):
-                keys = run.pending_keys(declaration, declaration.order_by)
-                run.work([Job(declaration, Chosen(keys, ordered=True), ordered=True)])
+            run.work(run.ordered_job(declaration_of(model)) for model in models)
         return run.report.finish()
 
     def autoflush(self, recorded: Recorded) -> None:
@@ -126,7 +121,7 @@ class Flusher:
                     logger.error("Signals stay pending: %s", describe_error(error))  # noqa: TRY400 no fault of the code
                     continue
                 if self._breakers.admits(declaration.carrier):
-                    run.work([Job(declaration, Chosen(keys, arranged=True))])
+                    run.work([Job(declaration, Chosen(keys))])
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
@@ -208,6 +203,11 @@ class Run:
 
         return self._read(declaration, read)
 
+    def ordered_job(self, declaration: Declaration) -> Job:
+        """Return the work of sending what is pending now in the declared order."""
+        keys = self.pending_keys(declaration, declaration.order_by)
+        return Job(declaration, Chosen(keys, ordered=True), ordered=True)
+
     def present_keys(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey]
     ) -> t.Sequence[PrimaryKey]:
@@ -242,6 +242,8 @@ class Run:
     def work(self, jobs: t.Iterable[Job]) -> None:
         """Do *jobs*, one after the other, whatever happens to each."""
         for job in jobs:
+            if stopping.is_stopping():
+                break
             if job.selection.done or self._is_stopped(job.declaration):
                 continue
             try:
@@ -277,9 +279,7 @@ class Run:
                 ordered=job.ordered,
                 tries=self._tries,
             )
-            while not job.selection.done:
-                if not self._goes_on(job, courier, self._count(prepared)):
-                    break
+            self._go_through(job, courier, lambda: self._count(prepared))
 
     def _count(self, prepared: Prepared) -> int:
         """Return how many signals the next burst has: one, if it is a probe.
@@ -304,6 +304,16 @@ class Run:
                 lambda: stack.enter_context(lend()), self._tries, may_repeat
             )
 
+    def _go_through(
+        self, job: Job, courier: Courier, count: t.Callable[[], int]
+    ) -> bool:
+        """Deliver burst after burst, and tell whether the model goes on."""
+        while not job.selection.done and not stopping.is_stopping():
+            if not self._goes_on(job, courier, count()):
+                return False
+            job.selection.wait()
+        return True
+
     def _goes_on(self, job: Job, courier: Courier, count: int) -> bool:
         """Deliver a burst, account for it, and tell whether its model goes on."""
         delivery = courier.deliver(job.selection, count)
@@ -311,10 +321,9 @@ class Run:
         if not delivery.outcome.unknown or len(delivery.burst.keys) == 1:
             return self._account(job, delivery)
         self._notify_failed(job.declaration, delivery.outcome.unknown)
-        return all(
-            self._account(job, courier.deliver(Chosen([key], ordered=job.ordered), 1))
-            for key in delivery.burst.keys
-        )
+        one_by_one = Chosen(delivery.burst.keys, ordered=job.ordered)
+        single = Job(job.declaration, one_by_one, job.ordered)
+        return self._go_through(single, courier, lambda: 1)
 
     def _account(self, job: Job, delivery: Delivery) -> bool:
         """Report a delivery, and tell whether its model goes on.
@@ -431,8 +440,9 @@ def _database_of(declaration: Declaration) -> str | None:
 
 
 def _looks_until(deadline: float) -> t.Iterator[float]:
-    """Yield growing pauses, in seconds, that end at *deadline*."""
-    pause = FIRST_LOOK
-    while (left := deadline - time.monotonic()) > 0:
+    """Yield growing pauses, in seconds, that end at *deadline* or when told to stop."""
+    for pause in looks():
+        left = deadline - time.monotonic()
+        if left <= 0 or stopping.is_stopping():
+            break
         yield min(pause, left)
-        pause = min(MOST_BETWEEN_LOOKS, pause * 2)

@@ -1,7 +1,7 @@
 """Step 3, lock: take the next burst of rows, so that nobody else sends them.
 
 A row is locked until the transaction ends. Rows that others have locked are passed
-over (``SKIP LOCKED``), but for ordered signals, which wait for them.
+over (``SKIP LOCKED``).
 """
 
 from __future__ import annotations
@@ -196,13 +196,13 @@ class Statements:
         return [loaded.get(name, object()) for name in self._stored]
 
     def present(
-        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+        self, executor: sa.Connection | sa_orm.Session, keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
         """Return those of *keys* that still have a row."""
         return [
             tuple(row)
             for some in _keys.slices(keys, self.most_keys)
-            for row in connection.execute(self._keys_left, _keys.among_params(some))
+            for row in executor.execute(self._keys_left, _keys.among_params(some))
         ]
 
     def take(
@@ -253,11 +253,6 @@ class DeletingStatements(Statements):
     def free_rows(self) -> sa.Executable:
         """Delete a row, unless somebody else has locked it."""
         return self._delete(self._locking(self._chosen(self.pending_keys)))
-
-    @functools.cached_property
-    def chosen_rows(self) -> sa.Executable:
-        """Delete a row, and wait if somebody else has locked it."""
-        return self._delete(self._chosen(self.pending_keys).with_for_update())
 
     @property
     def _among(self) -> sa.ColumnElement[bool]:

@@ -6,11 +6,11 @@ import functools
 import logging
 import random
 import socket
-import time
 import typing as t
 
 import sqlalchemy.exc as sa_exc
 
+from signalbus import stopping
 from signalbus._markers import hookimpl
 from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import describe_error
@@ -104,8 +104,8 @@ def patiently(
 ) -> R:
     """Make an *attempt*, and again after a growing wait, up to *tries* times.
 
-    An error that *may_repeat* refuses is raised at once, and the last one in the end.
-    The first that is passed over is logged.
+    An error that *may_repeat* refuses is raised at once, and the last one in the end,
+    or when the process is told to stop. The first that is passed over is logged.
     """
     waits = backoff(tries)
     is_told = False
@@ -113,13 +113,14 @@ def patiently(
         try:
             return attempt()
         except Exception as error:
-            wait = next(waits, None)
-            if wait is None or not may_repeat(error):
+            seconds = next(waits, None)
+            if seconds is None or stopping.is_stopping() or not may_repeat(error):
                 raise
             if not is_told:
                 logger.warning("Trying again after: %s", describe_error(error))
                 is_told = True
-        time.sleep(wait)
+            if stopping.wait(seconds):
+                raise
 
 
 def is_race(error: BaseException) -> bool:
@@ -216,7 +217,8 @@ def retry_on_deadlock(
     When the function raises a serialization failure or a deadlock, *session* is rolled
     back and the function is called again after a growing, jittered wait. When all
     tries are used up, the last error is raised. Other errors are raised at once, and
-    leave *session* as it is.
+    leave *session* as it is. A thread that is told to stop does not wait, and tries
+    once more.
 
     :param session: the session, or scoped session, that the function works in.
     :param retries: how many times to try again, at most.
@@ -234,7 +236,8 @@ def retry_on_deadlock(
                     if not is_race(error):
                         raise
                     session.rollback()
-                time.sleep(wait)
+                if stopping.wait(wait):
+                    break
             return function(*args, **kwargs)
 
         return wrapper
