@@ -46,8 +46,13 @@ class Letter(db.Model):
     def send_signalbus_message(self):
         if self.id == 13:
             raise ValueError("There is poison in it.")
-        if "POST_URL" in os.environ:
-            print(f"posted {self.id}", flush=True)
+
+if "POST_URL" in os.environ:
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def tell(connection, cursor, statement, parameters, *rest):
+        if "letter.id" in statement and "2" in str(parameters):
+            print("asks for letter 2", flush=True)
 
 with app.app_context():
     db.create_all()
