@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 Started: t.TypeAlias = "t.Callable[..., subprocess.Popen[str]]"
 
-#: The seconds after which a process that was told to stop hangs: far more than it needs.
+#: After how many seconds a process that was told to stop counts as hanging.
 BOUND = 20
 
 
@@ -165,7 +165,7 @@ def test_a_relay_ends_cleanly(started: Started) -> None:
 def test_a_signal_ends_the_wait_for_locked_rows(
     started: Started, engine_url: str, arguments: list[str], signum: signal.Signals
 ) -> None:
-    """Who waits for what somebody else has locked ends at once, and tells what it did."""
+    """A command that waits for locked rows ends at once, and tells what it did."""
     engine = sa.create_engine(engine_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE letter (id INTEGER PRIMARY KEY)")

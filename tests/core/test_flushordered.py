@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 import sqlalchemy as sa
+from signalbus import hookimpl
+from signalbus.stopping import StopToken
 from signalbus.testing import MemoryBroker
 
 if t.TYPE_CHECKING:
@@ -180,7 +183,18 @@ def test_after_the_failure_the_order_goes_on(
     assert ["3", "2", "1"] == wire.sent
 
 
+def _waits(flush: t.Any) -> bool:
+    """Tell whether a flush in another thread does not come to its end."""
+    try:
+        flush.result(timeout=0.2)
+    except FutureTimeoutError:
+        return True
+    return False
+
+
 @pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.parametrize("form", ["instance", "row"])
+@pytest.mark.parametrize("burst_count", [1, 2, 100])
 def test_locked_signal_is_not_overtaken(
     bus: SignalBus,
     ranked: t.Any,
@@ -188,18 +202,112 @@ def test_locked_signal_is_not_overtaken(
     record_ranks: t.Any,
     held: t.Any,
     background: t.Any,
+    form: str,
+    burst_count: int,
 ) -> None:
     """A signal that another connection holds is not overtaken by those behind it."""
-    model = ranked(form="row")
-    record_ranks(model, 3, 2, 1)
-    with held(model, "2"):
+    model = ranked(form=form, burst=True, signalbus_burst_count=burst_count)
+    record_ranks(model, 5, 4, 3, 2, 1)
+    with held(model, "3", "1"):
         flush = background(bus.flushordered)
-        try:
-            flush.result(timeout=0.2)
-        except FutureTimeoutError:
-            assert not flush.done()
-        assert "1" not in wire.sent
-    flush.result()
-    bus.flushordered()
 
+        assert _waits(flush)
+        assert ["5", "4"] == wire.sent
+
+    assert 5 == flush.result()
+    assert ["5", "4", "3", "2", "1"] == wire.sent
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.parametrize("burst_count", [1, 100])
+def test_locked_signal_that_goes_away_is_no_obstacle(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    ranked: t.Any,
+    wire: t.Any,
+    record_ranks: t.Any,
+    background: t.Any,
+    burst_count: int,
+) -> None:
+    """A signal that whoever had locked it has deleted is waited for no longer."""
+    model = ranked(form="row", signalbus_burst_count=burst_count)
+    record_ranks(model, 3, 2, 1)
+    with db.engine.begin() as connection:
+        connection.execute(sa.delete(model.__table__).where(model.id == 2))
+        flush = background(bus.flushordered)
+
+        assert _waits(flush)
+
+    assert 2 == flush.result()
+    assert ["3", "1"] == wire.sent
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_signal_that_is_locked_between_two_tries_is_not_overtaken(
+    bus: SignalBus,
+    ranked: t.Any,
+    wire: t.Any,
+    record_ranks: t.Any,
+    held: t.Any,
+    background: t.Any,
+) -> None:
+    """A burst that is sent one by one, after it failed, keeps its order, too."""
+    model = ranked(form="row", burst=True, signalbus_burst_count=3)
+    record_ranks(model, 3, 2, 1)
+    wire.failures["3"] = ValueError("the first try")
+
+    with contextlib.ExitStack() as stack:
+
+        class Locker:
+            @hookimpl
+            def signalbus_burst_failed(self) -> None:
+                wire.failures.clear()
+                stack.enter_context(held(model, "2"))
+
+        bus.plugin_manager.register(Locker())
+        flush = background(bus.flushordered)
+
+        assert _waits(flush)
+        assert ["3"] == wire.sent
+
+    assert 3 == flush.result()
     assert ["3", "2", "1"] == wire.sent
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+def test_a_stopped_run_ends_after_its_burst(
+    bus: SignalBus, new_model: t.Any, wire: t.Any, record: t.Any, method: str
+) -> None:
+    """What was sent until then is deleted and counted; no other model begins."""
+
+    class Stopper:
+        @hookimpl
+        def signalbus_burst_sent(self) -> None:
+            if len(wire.sent) == 4:
+                token.stop()
+
+    bus.plugin_manager.register(Stopper())
+    for name in ("First", "Second"):
+        model = new_model(name, form="row", burst=True, signalbus_burst_count=2)
+        record(model, *"abcdef")
+
+    with StopToken().active() as token:
+        assert 4 == getattr(bus, method)()
+
+    assert ["a", "b", "c", "d"] == wire.sent
+    assert [2, 6] == list(bus.count_pending().values())
+
+
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+def test_a_run_that_may_not_begin_sends_nothing(
+    bus: SignalBus, greeting: SignalModel, wire: t.Any, record: t.Any, method: str
+) -> None:
+    """Told to stop before it began, a run is over before it begins."""
+    record(greeting, "a")
+    with StopToken().active() as token:
+        token.stop()
+
+        assert 0 == getattr(bus, method)()
+
+    assert [] == wire.attempts

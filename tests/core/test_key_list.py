@@ -22,7 +22,7 @@ KEYS = {
 @pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
 def test_keys_come_back_as_they_were(keys: list[tuple[t.Any, ...]]) -> None:
     """Whatever they are, and added in however many parts."""
-    kept = KeyList(len(keys[0]) if keys else 1)
+    kept = KeyList()
     for key in keys:
         kept.extend([key])
     kept.extend(keys)
@@ -34,7 +34,6 @@ def test_keys_come_back_as_they_were(keys: list[tuple[t.Any, ...]]) -> None:
 
 def test_integers_take_little_memory() -> None:
     """A million keys take eight bytes each, and not an object and a tuple."""
-    kept = KeyList(1)
-    kept.extend((number,) for number in range(1_000_000))
+    kept = KeyList((number,) for number in range(1_000_000))
 
     assert kept.nbytes < 10_000_000

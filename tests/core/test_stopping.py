@@ -138,7 +138,7 @@ def test_waits_listen_to_the_active_token() -> None:
 
 
 #: A parent and a child that were one when they made their token. The child stops when
-#: its name is given, and the parent does then; each says of itself whether it is to stop.
+#: its name is given, then the parent; each says of itself whether it is to stop.
 FAMILY = """
 import os, selectors, sys
 from signalbus.stopping import StopToken
@@ -209,9 +209,9 @@ def test_what_must_be_finished_is_tried_again_nevertheless() -> None:
         tries.append(len(tries))
         raise ValueError("away")
 
-    with StopToken().active() as token, pytest.raises(ValueError, match="away"):
+    with StopToken().active() as token, stopping.shielded():
         token.stop()
-        with stopping.shielded():
+        with pytest.raises(ValueError, match="away"):
             retry.patiently(fail, 3, lambda _: True)
 
     assert [0, 1, 2] == tries
@@ -228,8 +228,9 @@ def test_a_stopped_function_loses_its_race_but_once_more(
         tries.append(len(tries))
         raise retry.DBSerializationError
 
-    with StopToken().active() as token, pytest.raises(retry.DBSerializationError):
+    with StopToken().active() as token:
         token.stop()
-        race()
+        with pytest.raises(retry.DBSerializationError):
+            race()
 
     assert [0, 1] == tries

@@ -15,6 +15,7 @@ import typing as t
 import sqlalchemy.exc as sa_exc
 
 from signalbus import _connect
+from signalbus import _keys
 from signalbus import _missing
 from signalbus import _report
 from signalbus import _tell
@@ -199,7 +200,7 @@ class Run:
         def read(connection: sa.Connection) -> KeyList:
             statements = self._prepare(declaration, connection).statements
             select = statements.pending_keys_by(order_by)
-            return _read_keys(connection, select, len(declaration.key_columns))
+            return _read_keys(connection, select)
 
         return self._read(declaration, read)
 
@@ -213,9 +214,12 @@ class Run:
     ) -> t.Sequence[PrimaryKey]:
         """Read which of *keys* are still pending."""
 
-        def read(connection: sa.Connection) -> list[PrimaryKey]:
+        def read(connection: sa.Connection) -> KeyList:
             statements = self._prepare(declaration, connection).statements
-            return statements.present(connection, keys)
+            present = KeyList()
+            for some in _keys.slices(keys, KEYS_AT_A_TIME):
+                present.extend(statements.present(connection, some))
+            return present
 
         return self._read(declaration, read)
 
@@ -395,15 +399,12 @@ class Run:
         _tell.notify(self._bus, "signalbus_burst_failed", facts)
 
 
-def _read_keys(
-    connection: sa.Connection, select: sa.Select[t.Any], width: int
-) -> KeyList:
-    """Read keys of *width* columns: a few at once, many through a server's cursor."""
-    keys = KeyList(width)
+def _read_keys(connection: sa.Connection, select: sa.Select[t.Any]) -> KeyList:
+    """Read keys: a few at once, many through a server's cursor."""
     few = connection.execute(select.limit(KEYS_AT_A_TIME)).all()
     if len(few) < KEYS_AT_A_TIME:
-        keys.extend(few)
-        return keys
+        return KeyList(few)
+    keys = KeyList()
     options = {"yield_per": KEYS_AT_A_TIME}
     for some in connection.execute(select, execution_options=options).partitions():
         keys.extend(some)

@@ -15,16 +15,13 @@ class KeyList(collections.abc.Sequence["PrimaryKey"]):
     """Primary keys, in the order in which they were added.
 
     Integers that are keys by themselves take eight bytes each. Other single keys are
-    kept without the tuple around them.
-
-    :param width: of how many columns each key is.
+    kept without the tuple around them. All keys are of the same number of columns.
     """
 
-    def __init__(self, width: int) -> None:
-        self._is_single = width == 1
+    def __init__(self, keys: t.Iterable[t.Sequence[t.Any]] = ()) -> None:
+        self._is_single = True
         self._values: array.array[int] | list[t.Any] = array.array("q")
-        if not self._is_single:
-            self._values = []
+        self.extend(keys)
 
     @property
     def nbytes(self) -> int:
@@ -33,10 +30,12 @@ class KeyList(collections.abc.Sequence["PrimaryKey"]):
 
     def extend(self, keys: t.Iterable[t.Sequence[t.Any]]) -> None:
         """Add *keys*, which may be rows of a result."""
-        if not self._is_single:
-            self._values.extend(map(tuple, keys))  # type: ignore[arg-type]  # a list
-            return
-        values = [value for (value,) in keys]
+        added = list(map(tuple, keys))
+        if added and len(added[0]) > 1:
+            self._is_single = False
+        values: list[t.Any] = added
+        if self._is_single:
+            values = [value for (value,) in added]
         if isinstance(self._values, array.array) and not _fit(values):
             self._values = self._values.tolist()
         self._values.extend(values)

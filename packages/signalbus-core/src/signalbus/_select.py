@@ -6,6 +6,7 @@ import typing as t
 
 from signalbus import _keys
 from signalbus import stopping
+from signalbus._key_list import KeyList
 from signalbus._lock import Burst
 
 if t.TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Chosen:
 
     def __init__(self, keys: t.Sequence[PrimaryKey], *, ordered: bool = False) -> None:
         self.done = not keys
-        self.missed: list[PrimaryKey] = []
+        self.missed = KeyList()
         self._keys = keys
         self._ordered = ordered
         self._position = 0
@@ -124,7 +125,7 @@ class Chosen:
         """Go on with the next keys."""
         if len(burst.keys) < len(self._current) and not self._ordered:
             found = set(burst.keys)
-            self.missed += [key for key in self._current if key not in found]
+            self.missed.extend(key for key in self._current if key not in found)
         if self._current:
             self._looks = None
         self._position += len(self._current)
