@@ -15,6 +15,7 @@ from signalbus import extension
 MODULES = (
     "flask_signalbus",
     "signalbus",
+    "signalbus.stopping",
     "signalbus_atomic",
     "signalbus_cli",
     "signalbus_marshmallow",

@@ -23,6 +23,8 @@ import time
 import typing as t
 import weakref
 
+__all__ = ["StopToken", "current", "is_stopping", "shielded", "wait"]
+
 #: The longest time between two looks at the clock, in seconds. A signal that another
 #: thread received does not wake the main thread, where its handler has to run.
 LONGEST_NAP = 0.5
