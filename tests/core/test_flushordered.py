@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import typing as t
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -192,6 +193,25 @@ def _waits(flush: t.Any) -> bool:
     return False
 
 
+@pytest.fixture
+def carried(bus: SignalBus, wire: t.Any) -> t.Callable[[int], threading.Event]:
+    """Give an event that is set when so many signals were sent and deleted."""
+
+    def watch(count: int) -> threading.Event:
+        event = threading.Event()
+
+        class Watcher:
+            @hookimpl
+            def signalbus_burst_sent(self) -> None:
+                if len(wire.sent) >= count:
+                    event.set()
+
+        bus.plugin_manager.register(Watcher())
+        return event
+
+    return watch
+
+
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("form", ["instance", "row"])
 @pytest.mark.parametrize("burst_count", [1, 2, 100])
@@ -202,15 +222,18 @@ def test_locked_signal_is_not_overtaken(
     record_ranks: t.Any,
     held: t.Any,
     background: t.Any,
+    carried: t.Any,
     form: str,
     burst_count: int,
 ) -> None:
     """A signal that another connection holds is not overtaken by those behind it."""
     model = ranked(form=form, burst=True, signalbus_burst_count=burst_count)
     record_ranks(model, 5, 4, 3, 2, 1)
+    first_two = carried(2)
     with held(model, "3", "1"):
         flush = background(bus.flushordered)
 
+        assert first_two.wait(60)
         assert _waits(flush)
         assert ["5", "4"] == wire.sent
 
@@ -250,6 +273,7 @@ def test_signal_that_is_locked_between_two_tries_is_not_overtaken(
     record_ranks: t.Any,
     held: t.Any,
     background: t.Any,
+    carried: t.Any,
 ) -> None:
     """A burst that is sent one by one, after it failed, keeps its order, too."""
     model = ranked(form="row", burst=True, signalbus_burst_count=3)
@@ -265,8 +289,10 @@ def test_signal_that_is_locked_between_two_tries_is_not_overtaken(
                 stack.enter_context(held(model, "2"))
 
         bus.plugin_manager.register(Locker())
+        first = carried(1)
         flush = background(bus.flushordered)
 
+        assert first.wait(60)
         assert _waits(flush)
         assert ["3"] == wire.sent
 
