@@ -133,5 +133,5 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collect the seconds between tries, instead of waiting in earnest."""
     collected: list[float] = []
     clock = types.SimpleNamespace(sleep=collected.append)
-    monkeypatch.setattr("signalbus_atomic._procedure.time", clock)
+    monkeypatch.setattr("signalbus.stopping.time", clock)
     return collected

@@ -161,7 +161,7 @@ def test_no_transaction_is_open_while_waiting(
         def sleep(_seconds: float) -> None:
             open_while_waiting.append(db.session().in_transaction())
 
-    monkeypatch.setattr("signalbus_atomic._procedure.time", Clock)
+    monkeypatch.setattr("signalbus.stopping.time", Clock)
     db.atomic(losing(1, DBSerializationError()))()
 
     assert [False] == open_while_waiting

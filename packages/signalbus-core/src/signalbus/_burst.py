@@ -19,6 +19,7 @@ from signalbus import _lock
 from signalbus import _send
 from signalbus import retry
 from signalbus import stopping
+from signalbus._burst_size import SAMPLE
 from signalbus._burst_size import BurstSize
 from signalbus._delete import Deletion
 from signalbus._delete import needs_session
@@ -148,6 +149,17 @@ class Courier:
             else:
                 return self._unreadable(selection, count, error)
         return delivery
+
+    def measure(self) -> None:
+        """Find out how large the next rows are, without locking them."""
+        statements, size = self._prepared.statements, self._prepared.burst_size
+        with (
+            contextlib.suppress(
+                Exception
+            ),  # what cannot be read is told when it is sent
+            _connect.transaction(self._connection),
+        ):
+            size.measure(statements.sample(self._connection, size.names, SAMPLE))
 
     def _unreadable(
         self, selection: Selection, count: int, error: Exception

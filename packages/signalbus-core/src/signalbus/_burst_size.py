@@ -35,40 +35,50 @@ class BurstSize:
     """The size of the bursts of one model, which learns how large its rows are.
 
     A model without columns of unlimited length always gets what it declares. For
-    others the first burst is small; from then on, the size of some rows in each burst
-    tells how many the next one may have.
+    others, the size of some rows in each burst tells how many the next one may have;
+    and before the first one, some rows are measured. Where that fails, it is small.
     """
 
     def __init__(self, declaration: Declaration) -> None:
         self._declared = declaration.burst_count
         self._average: float | None = None
-        self._names = [
+        #: The attributes whose values may be large, and are loaded with a signal.
+        self.names = [
             attribute.key
             for attribute in declaration.mapper.column_attrs
-            if _is_unlimited(attribute.columns[0].type)
+            if _is_unlimited(attribute.columns[0].type) and not attribute.deferred
         ]
         self._value = _row_value if declaration.as_rows else _loaded_value
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether it depends on rows of which none was seen yet."""
+        return bool(self.names and self._declared > SAMPLE and self._average is None)
+
+    @property
     def next(self) -> int:
         """How many signals the next burst may have."""
-        if not self._names or self._declared <= SAMPLE:
+        if not self.names or self._declared <= SAMPLE:
             return self._declared
         if self._average is None:
             return SAMPLE
         return max(1, min(self._declared, int(MAX_BYTES / max(1, self._average))))
 
     def learn(self, signals: t.Sequence[t.Any]) -> None:
-        """Look at some of the *signals* of a burst. Grow at once, shrink slowly."""
-        if not self._names or not signals or self._declared <= SAMPLE:
-            return
-        some = signals[:: max(1, len(signals) // SAMPLE)]
-        mean = sum(map(self._size, some)) / len(some)
-        known = mean if self._average is None else self._average
-        self._average = max(mean, (known + mean) / 2)
+        """Look at some of the *signals* of a burst."""
+        if self.names and self._declared > SAMPLE:
+            some = signals[:: max(1, len(signals) // SAMPLE)]
+            self.measure([self._values(signal) for signal in some])
 
-    def _size(self, signal: t.Any) -> int:
-        return sum(_length(self._value(signal, name)) for name in self._names)
+    def measure(self, rows: t.Sequence[t.Sequence[t.Any]]) -> None:
+        """Learn from the values of some *rows*. Grow at once, shrink slowly."""
+        if rows:
+            mean = sum(sum(map(_length, row)) for row in rows) / len(rows)
+            known = mean if self._average is None else self._average
+            self._average = max(mean, (known + mean) / 2)
+
+    def _values(self, signal: t.Any) -> list[t.Any]:
+        return [self._value(signal, name) for name in self.names]
 
 
 def _is_unlimited(column_type: sa.types.TypeEngine[t.Any]) -> bool:

@@ -283,6 +283,8 @@ class Run:
                 ordered=job.ordered,
                 tries=self._tries,
             )
+            if prepared.burst_size.is_unknown:
+                courier.measure()
             self._go_through(job, courier, lambda: self._count(prepared))
 
     def _count(self, prepared: Prepared) -> int:

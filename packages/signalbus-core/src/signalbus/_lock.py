@@ -96,6 +96,14 @@ class Statements:
         """Read the keys of all rows."""
         return self._own(sa.select(*self._key))
 
+    def sample(
+        self, connection: sa.Connection, names: t.Sequence[str], count: int
+    ) -> t.Sequence[t.Any]:
+        """Read some attributes of the first rows, and lock nothing."""
+        columns = [getattr(self._model, name) for name in names]
+        select = self._some(self._own(sa.select(*columns)))
+        return connection.execute(select, {"burst_count": count}).all()
+
     def pending_keys_by(self, order_by: t.Sequence[t.Any]) -> sa.Select[t.Any]:
         """Read the keys of all rows in an order; rows that it leaves equal by key."""
         table = self._mapper.local_table
