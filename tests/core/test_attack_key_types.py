@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
 from signalbus import SignalBusError
 from signalbus import SignalModelError
 
@@ -286,3 +287,88 @@ def test_table_without_a_primary_key_is_emptied(
 
     assert 3 == getattr(bus, method)()
     assert 0 == bus.flushmany()
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+@pytest.mark.parametrize(
+    ("declared", "real", "refused", "sent"),
+    [
+        (sa.Integer(), "numeric", "2", "1.5"),
+        (sa.Integer(), "double precision", "2", "1.6"),
+        (sa.Date(), "timestamp", "2024-01-04 00:00", "2024-01-04 10:00"),
+    ],
+)
+def test_value_that_the_declared_type_cannot_hold_is_refused(
+    bus: SignalBus,
+    new_model: NewModel,
+    widen: Widen,
+    insert: Insert,
+    pending: t.Any,
+    wire: t.Any,
+    method: str,
+    declared: t.Any,
+    real: str,
+    refused: str,
+    sent: str,
+) -> None:
+    """A row whose key would be rounded to another's is not sent, nor that deleted."""
+    key = sa.Column(declared, primary_key=True)
+    model = new_model(form="row", id=key, signalbus_burst_count=3, **SILENT)
+    widen(model, f"{real} USING NULL")
+    insert(model, (sa.text(f"'{refused}'"), "refused"), (sa.text(f"'{sent}'"), "sent"))
+    wire.failures["refused"] = ValueError("refused")
+    with pytest.raises((SignalModelError, ValueError)):
+        getattr(bus, method)()
+
+    assert "refused" in pending(model)
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("burst_count", [1, 3])
+@pytest.mark.parametrize("form", ["row", "instance"])
+@pytest.mark.parametrize("listened", [False, True])
+@pytest.mark.parametrize("method", ["flush", "flushmany"])
+def test_no_row_of_a_key_that_repeats_is_lost(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: NewModel,
+    pending: t.Any,
+    wire: t.Any,
+    burst_count: int,
+    form: str,
+    listened: bool,
+    method: str,
+) -> None:
+    """Where a key is not unique, nothing is deleted that was not sent."""
+    table = sa.Table(
+        "greeting", db.metadata, sa.Column("id", sa.Integer), sa.Column("text", sa.Text)
+    )
+    mapping = {"__table__": table, "__mapper_args__": {"primary_key": [table.c.id]}}
+    model = new_model(form=form, id=table.c.id, text=table.c.text, **mapping, **SILENT)
+    model.signalbus_burst_count = burst_count
+    if listened:
+        sa.event.listen(model, "before_delete", lambda *_: None)
+    texts = {"a1": 1, "b1": 1, "a2": 2, "b2": 2, "a3": 3}
+    with db.engine.begin() as connection:
+        rows = [{"id": key, "text": text} for text, key in texts.items()]
+        connection.execute(sa.insert(table), rows)
+    wire.failures["b1"] = ValueError("refused")
+    with pytest.raises((SignalBusError, ValueError, sa_exc.DBAPIError)):
+        getattr(bus, method)()
+
+    assert texts.keys() == {*pending(model), *wire.sent}
+
+
+@pytest.mark.databases("postgresql")
+def test_flush_of_rows_that_are_not_found_is_an_error(
+    bus: SignalBus, new_model: NewModel, widen: Widen, insert: Insert, wire: t.Any
+) -> None:
+    """Keys that no row answers to are not taken for signals that others have sent."""
+    model = new_model(form="row", signalbus_burst_count=3, **SILENT)
+    widen(model, "numeric")
+    insert(model, (decimal.Decimal("1.5"), "a"))
+    with pytest.raises(SignalModelError, match="Greeting"):
+        bus.flush()
+
+    assert [] == wire.sent

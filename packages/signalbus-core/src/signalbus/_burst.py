@@ -11,7 +11,6 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 import sqlalchemy.orm as sa_orm
-import sqlalchemy.types as sa_types
 
 from signalbus import _connect
 from signalbus import _keys
@@ -20,73 +19,19 @@ from signalbus import _send
 from signalbus import retry
 from signalbus import stopping
 from signalbus._burst_size import SAMPLE
-from signalbus._burst_size import BurstSize
-from signalbus._delete import Deletion
-from signalbus._delete import needs_session
-from signalbus._key_types import is_single_precision
-from signalbus._lock_by_key import KeyLockingStatements
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from signalbus._discover import Declaration
+    from signalbus._prepared import Prepared
     from signalbus._select import Executor
     from signalbus._select import Selection
     from signalbus.extension import SignalBus
     from signalbus.typing import PrimaryKey
 
 logger = logging.getLogger("signalbus")
-
-
-@dataclasses.dataclass
-class Prepared:
-    """All that is known of a signal model before its first row is read.
-
-    :ivar keys_are_proven: whether rows are known to be found by their keys, so that
-        they will be when they are to be deleted. Of integers and UUIDs that is certain.
-    """
-
-    declaration: Declaration
-    statements: _lock.Statements
-    one_row: _lock.Statements
-    deletion: Deletion
-    needs_session: bool
-    burst_size: BurstSize
-    keys_are_proven: bool = False
-
-    @classmethod
-    def of(cls, declaration: Declaration, dialect: sa.Dialect) -> Prepared:
-        """Prepare a model for a kind of database.
-
-        :raises SignalModelError: if its rows cannot be told apart there.
-        """
-        _refuse_imprecise_keys(declaration, dialect)
-        statements = _statements(declaration, dialect.name)
-        by_session = needs_session(declaration)
-        return cls(
-            declaration=declaration,
-            statements=statements,
-            one_row=statements if by_session else _for_one_row(statements, declaration),
-            deletion=Deletion(declaration, dialect),
-            needs_session=by_session,
-            burst_size=BurstSize(declaration),
-            keys_are_proven=all(
-                isinstance(column.type, (sa_types.Integer, sa_types.Uuid))
-                for column in declaration.key_columns
-            ),
-        )
-
-    def fits(self, declaration: Declaration) -> bool:
-        """Tell whether this is still right; a listener may have come to the model."""
-        return self.declaration == declaration and self.needs_session == needs_session(
-            declaration
-        )
-
-    def statements_for(self, count: int) -> _lock.Statements:
-        """Return the statements that take a burst of *count* rows."""
-        return self.one_row if count == 1 else self.statements
 
 
 @dataclasses.dataclass
@@ -103,6 +48,8 @@ class Delivery:
     confirmed: t.Sequence[PrimaryKey] = ()
     undeleted: dict[PrimaryKey, Exception] = dataclasses.field(default_factory=dict)
     is_last: bool = False
+    #: What the signals were like when they were handed over.
+    values: t.Sequence[t.Any] = ()
 
 
 class Courier:
@@ -195,6 +142,9 @@ class Courier:
             if not statements.deletes:
                 self._prove_keys(burst)
                 self._prepared.burst_size.learn(burst.signals)
+            elif len(burst.keys) > 1:
+                raise self._prepared.unusable_keys()
+            delivery.values = statements.values(burst.signals)
             outcome = delivery.outcome = self._sender.send(burst.signals)
             confirmed = delivery.confirmed = outcome.confirmed(burst.keys)
             if not confirmed:
@@ -217,30 +167,16 @@ class Courier:
         )
 
     def _prove_keys(self, burst: _lock.Burst) -> None:
-        """Find the rows of *burst* by their keys, once, before the first is sent.
-
-        Where the types of the model and of its table do not go together, no row might
-        be found: each would be sent by every flush, and never be deleted.
-        """
-        if self._prepared.keys_are_proven:
-            return
+        """Raise unless the rows of *burst* will be found for their deletion."""
+        present = functools.partial(self._prepared.statements.present, self._connection)
         try:
-            present = self._prepared.statements.present(self._connection, burst.keys)
+            holds = self._prepared.key_proof.holds(burst.keys, present)
         except sa_exc.DBAPIError as error:
             if self._is_transient(error):
                 raise
-            raise self._unusable_keys() from error
-        if len(present) != len(burst.keys):
-            raise self._unusable_keys()
-        self._prepared.keys_are_proven = True
-
-    def _unusable_keys(self) -> SignalModelError:
-        return SignalModelError(
-            f"Rows of the signal model {self._declaration.model.__name__} are not found"
-            " by their primary key as the model declares it. Give its key columns the"
-            f" types that they have in the table {self._declaration.table.name}, and"
-            " make sure that the key is unique there."
-        )
+            raise self._prepared.unusable_keys() from error
+        if not holds:
+            raise self._prepared.unusable_keys()
 
     def _delete(
         self, executor: Executor, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]
@@ -279,7 +215,7 @@ class Courier:
                 f"The database took the DELETE of {self._declaration.table.name} and"
                 " kept the row. Look for a trigger or a policy that prevents it."
             )
-        return self._unusable_keys()
+        return self._prepared.unusable_keys()
 
     def _delete_by_keys(self, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose instances are not at hand."""
@@ -300,7 +236,7 @@ class Courier:
         if self._is_transient(error):
             logger.warning("A burst was sent, but not deleted, which is tried again.")
             time.sleep(next(retry.backoff(2)))
-            self._delete_alone(delivery.burst, delivery.confirmed)
+            self._delete_alone(delivery, delivery.confirmed)
         elif len(delivery.confirmed) == 1 or self._is_about_no_row(error):
             delivery.undeleted = dict.fromkeys(delivery.confirmed, error)
             delivery.is_last = self._is_about_no_row(error)
@@ -311,7 +247,7 @@ class Courier:
         """Delete what can be deleted, until the database itself is in the way."""
         for position, key in enumerate(delivery.confirmed):
             try:
-                self._delete_alone(delivery.burst, [key])
+                self._delete_alone(delivery, [key])
             except Exception as error:  # noqa: BLE001 others can be deleted
                 delivery.undeleted[key] = error
                 if self._is_about_no_row(error):
@@ -320,35 +256,42 @@ class Courier:
                     delivery.is_last = True
                     return
 
-    def _delete_alone(self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]) -> None:
+    def _delete_alone(self, delivery: Delivery, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose signals were sent in a transaction that is over.
 
         Their locks were let go, so the application may have changed a row since then,
-        or used its key again: such a row is another signal, and stays.
+        or used its key again: such a row is another signal. It stays, and is named.
         """
+        sent = dict(zip(delivery.burst.keys, delivery.values, strict=True))
 
-        def attempt() -> None:
+        def attempt() -> list[PrimaryKey]:
             with _connect.transaction(self._connection):
-                for some in _keys.slices(keys, self._prepared.statements.most_keys):
-                    self._delete_by_keys(self._unchanged(burst, some))
+                return [
+                    key
+                    for some in _keys.slices(keys, self._prepared.statements.most_keys)
+                    for key in self._delete_unchanged(sent, some)
+                ]
 
         with stopping.shielded():
-            retry.patiently(attempt, self._tries - 1, self._is_transient)
+            changed = retry.patiently(attempt, self._tries - 1, self._is_transient)
+        delivery.undeleted.update(dict.fromkeys(changed, _changed()))
 
-    def _unchanged(
-        self, burst: _lock.Burst, keys: t.Sequence[PrimaryKey]
+    def _delete_unchanged(
+        self, sent: t.Mapping[PrimaryKey, t.Any], keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
-        """Lock the rows with *keys*, and return those that are as they were sent."""
+        """Delete the rows with *keys* that are as they were sent; return the others."""
         statements = self._prepared.statements
         params = _keys.among_params(keys)
-        sent = dict(zip(burst.keys, burst.signals, strict=True))
         with self._executor() as executor:
             found = statements.take(executor, statements.chosen_rows, params)
-            return [
-                key
-                for key, signal in zip(found.keys, found.signals, strict=True)
-                if statements.values(signal) == statements.values(sent[key])
-            ]
+            values = statements.values(found.signals)
+        same = [
+            key
+            for key, now in zip(found.keys, values, strict=True)
+            if key in sent and statements.are_equal(now, sent[key])
+        ]
+        self._delete_by_keys(same)
+        return [key for key in found.keys if key not in same]
 
     def _is_transient(self, error: Exception) -> bool:
         return is_transient(self._bus, error)
@@ -362,31 +305,11 @@ class Courier:
         )
 
 
-def _statements(declaration: Declaration, dialect: str) -> _lock.Statements:
-    if KeyLockingStatements.serve(declaration):
-        return KeyLockingStatements(declaration, dialect)
-    return _lock.Statements(declaration, dialect)
-
-
-def _for_one_row(
-    statements: _lock.Statements, declaration: Declaration
-) -> _lock.Statements:
-    """Return the statements for a burst of one: those that delete, if they can."""
-    dialect = statements.dialect
-    is_plain = not isinstance(statements, KeyLockingStatements)
-    if is_plain and _lock.DeletingStatements.serve(declaration, dialect):
-        return _lock.DeletingStatements(declaration, dialect)
-    return statements
-
-
-def _refuse_imprecise_keys(declaration: Declaration, dialect: sa.Dialect) -> None:
-    for column in declaration.key_columns:
-        if is_single_precision(column.type, dialect):
-            raise SignalModelError(
-                f"The signal model {declaration.model.__name__} has a primary key of"
-                f" single precision ({column.key}), which does not equal the number"
-                " that it is read as. Use a double, a decimal or an integer."
-            )
+def _changed() -> SignalBusError:
+    return SignalBusError(
+        "The row was changed while its signal was being sent, or cannot be compared"
+        " with what was sent. It stays pending and is sent again."
+    )
 
 
 def is_transient(bus: SignalBus, error: Exception) -> bool:

@@ -24,12 +24,12 @@ from signalbus import stopping
 from signalbus._breaker import CircuitBreakers
 from signalbus._burst import Courier
 from signalbus._burst import Delivery
-from signalbus._burst import Prepared
 from signalbus._burst import is_transient
 from signalbus._discover import Declaration
 from signalbus._discover import declaration_of
 from signalbus._discover import marks_of
 from signalbus._key_list import KeyList
+from signalbus._prepared import Prepared
 from signalbus._select import Chosen
 from signalbus._select import Selection
 from signalbus._select import Walk
@@ -56,6 +56,9 @@ AUTOFLUSH_TRIES = 3
 #: How many keys are fetched at a time. All at once, a driver's copies of them would
 #: take many times the memory of the keys.
 KEYS_AT_A_TIME = 10_000
+
+#: How many of them are looked up, where it is not certain that they find their rows.
+SOME_KEYS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,9 +201,11 @@ class Run:
         """Read which signals of a model are pending now."""
 
         def read(connection: sa.Connection) -> KeyList:
-            statements = self._prepare(declaration, connection).statements
-            select = statements.pending_keys_by(order_by)
-            return _read_keys(connection, select)
+            prepared = self._prepare(declaration, connection)
+            select = prepared.statements.pending_keys_by(order_by)
+            keys = _read_keys(connection, select)
+            _check_keys(connection, prepared, select, keys[:SOME_KEYS])
+            return keys
 
         return self._read(declaration, read)
 
@@ -411,6 +416,26 @@ def _read_keys(connection: sa.Connection, select: sa.Select[t.Any]) -> KeyList:
     for some in connection.execute(select, execution_options=options).partitions():
         keys.extend(some)
     return keys
+
+
+def _check_keys(
+    connection: sa.Connection,
+    prepared: Prepared,
+    select: sa.Select[t.Any],
+    keys: t.Sequence[PrimaryKey],
+) -> None:
+    """Raise if rows are not found by the *keys* that were read with *select*.
+
+    They would be taken for signals that others have sent. Those that are still there
+    when they are read again were not.
+    """
+    if not keys or prepared.key_proof.is_certain(keys):
+        return
+    absent = set(keys) - set(prepared.statements.present(connection, keys))
+    if absent:
+        again = connection.execute(select.limit(len(keys)))
+        if absent.intersection(map(tuple, again)):
+            raise prepared.unusable_keys()
 
 
 def _still_locked(run: Run, jobs: t.Iterable[Job]) -> list[Job]:

@@ -192,16 +192,26 @@ class Statements:
     def _chosen(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         return self._by_key(select.where(self._among))
 
-    def values(self, signal: Signal) -> t.Any:
-        """Return the values of a signal's columns, as they were loaded or set.
+    def values(self, signals: t.Sequence[Signal]) -> t.Sequence[t.Any]:
+        """Return what *signals* are like now, for :meth:`are_equal`.
 
-        One that an instance does not hold, as of a deferred column, equals no other.
-        What the database computes is left out: it may differ each time.
+        A sender may change an instance, and a rollback empties it.
         """
         if self._as_rows:
-            return [getattr(signal, name) for name in self._stored]
-        loaded = sa.inspect(signal, raiseerr=True).dict
-        return [loaded.get(name, object()) for name in self._stored]
+            return signals
+        return [vars(signal).copy() for signal in signals]
+
+    def are_equal(self, one: t.Any, other: t.Any) -> bool:
+        """Tell whether two of :meth:`values` have the same columns.
+
+        Left out is what the database computes, which may differ each time, and what an
+        instance has not loaded, as deferred columns.
+        """
+        if self._as_rows:
+            names = self._stored
+            return all(_is_same(getattr(one, n), getattr(other, n)) for n in names)
+        names = [name for name in self._stored if name in one and name in other]
+        return all(_is_same(one[name], other[name]) for name in names)
 
     def present(
         self, executor: sa.Connection | sa_orm.Session, keys: t.Sequence[PrimaryKey]
@@ -279,6 +289,11 @@ class DeletingStatements(Statements):
         return sa.select(self._model).from_statement(
             delete.returning(*[attribute.columns[0] for attribute in attributes])
         )
+
+
+def _is_same(one: t.Any, other: t.Any) -> bool:
+    """Tell whether two values are equal, or both no number."""
+    return bool(one == other) or bool(one != one and other != other)  # noqa: PLR0124 NaN
 
 
 def _attached(expression: t.Any, table: t.Any) -> t.Any:
