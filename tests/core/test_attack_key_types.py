@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import decimal
 import typing as t
 
@@ -340,22 +341,21 @@ def test_no_row_of_a_key_that_repeats_is_lost(
     listened: bool,
     method: str,
 ) -> None:
-    """Where a key is not unique, nothing is deleted that was not sent."""
-    table = sa.Table(
-        "greeting", db.metadata, sa.Column("id", sa.Integer), sa.Column("text", sa.Text)
-    )
-    mapping = {"__table__": table, "__mapper_args__": {"primary_key": [table.c.id]}}
-    model = new_model(form=form, id=table.c.id, text=table.c.text, **mapping, **SILENT)
-    model.signalbus_burst_count = burst_count
+    """Where a table lacks its unique key, nothing is deleted that was not sent."""
+    model = new_model(form=form, signalbus_burst_count=burst_count, **SILENT)
+    table = model.__table__
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE greeting DROP CONSTRAINT greeting_pkey")
     if listened:
         sa.event.listen(model, "before_delete", lambda *_: None)
-    texts = {"a1": 1, "b1": 1, "a2": 2, "b2": 2, "a3": 3}
+    texts = {"a1": 1, "b1": 1, "a2": 2, "b2": 2, "a3": 3, "a4": 4, "b4": 4}
     with db.engine.begin() as connection:
         rows = [{"id": key, "text": text} for text, key in texts.items()]
         connection.execute(sa.insert(table), rows)
-    wire.failures["b1"] = ValueError("refused")
-    with pytest.raises((SignalBusError, ValueError, sa_exc.DBAPIError)):
-        getattr(bus, method)()
+    wire.failures = {text: ValueError("refused") for text in ("b1", "b4")}
+    for _ in range(3):
+        with contextlib.suppress(SignalBusError, ValueError, sa_exc.DBAPIError):
+            getattr(bus, method)()
 
     assert texts.keys() == {*pending(model), *wire.sent}
 

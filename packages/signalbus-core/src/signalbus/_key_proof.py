@@ -57,7 +57,9 @@ class KeyProof:
         self._exact = [_exact_values(column.type, dialect) for column in columns]
         # Elsewhere all values of a column are of one type: one key tells it.
         self._is_typed = dialect in _keys.WITH_ARRAYS | _keys.MYSQL
-        self._may_repeat = not declaration.as_rows or not _is_primary(declaration)
+        # A DELETE counts its rows, a session does not, and loads a row of a key once.
+        is_counted = declaration.as_rows and not always
+        self._may_repeat = not is_counted or not _is_primary(declaration)
 
     def holds(self, keys: t.Sequence[PrimaryKey], present: Present) -> bool:
         """Tell whether each of *keys* finds its own row, and no other.
