@@ -6,6 +6,7 @@ import typing as t
 
 from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
+from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._consumption import Consumption
 from signalbus_rabbitmq._failure_log import logger
 from signalbus_rabbitmq._wakeup import Wakeup
@@ -91,6 +92,7 @@ class Consumer:
         Nothing connects yet. A setting that is missing or cannot be is a ``ValueError``
         that names it.
         """
+        check_app(app, self)
         self._settings = _settings.read(self._arguments, app.config, self.config_prefix)
         self._app = app
 
@@ -169,11 +171,15 @@ class Consumer:
 
         In draining mode, a message that keeps failing is tried ``max_attempts`` times,
         and rejected. Where that is not set, it is tried three times and goes back to
-        the queue in the end, which raises :exc:`TerminatedConsumption`.
+        the queue in the end. Either raises :exc:`TerminatedConsumption` when the queue
+        is empty.
+
+        A consumer that does not define :meth:`process_message` is a ``TypeError``.
 
         The calling thread keeps the connection alive, however long the workers take.
         A ``KeyboardInterrupt`` ends it without waiting for them.
         """
+        self.check_processing()
         if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
         if self._wakeup is not None:
@@ -206,6 +212,15 @@ class Consumer:
         self._is_stopping = True
         if wakeup := self._wakeup:
             wakeup.wake()
+
+    def check_processing(self) -> None:
+        """Raise a ``TypeError`` if nobody has defined :meth:`process_message`."""
+        own = getattr(self.process_message, "__func__", self.process_message)
+        if own is Consumer.process_message:
+            raise TypeError(
+                f"{type(self).__name__} has no process_message(). Define it in a"
+                " subclass of signalbus_rabbitmq.Consumer."
+            )
 
     def _value(self, name: str) -> t.Any:
         return getattr(self._settings, name, self._arguments[name])
