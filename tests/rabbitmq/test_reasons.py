@@ -263,7 +263,8 @@ def test_a_returned_message_says_what_to_do(
         publisher.publish_messages([Message(name, "no body", b"", mandatory=True)])
 
     remedy = (
-        f" Bind a queue to the exchange: `{DECLARE} --queue NAME --bind '{name}:no body'`."
+        f" Bind a queue to the exchange: `{DECLARE} --queue NAME --bind"
+        f" '{name}:no body'`."
         if name
         else f" Create the queue 'no body': `{DECLARE} --queue 'no body'`."
     )

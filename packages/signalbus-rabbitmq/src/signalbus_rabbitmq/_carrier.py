@@ -62,7 +62,8 @@ class Carrier:
         if self._broker is None:
             raise BrokerUnavailableError(
                 f"{URL} is not set in app.config, and models name RabbitMQ for their"
-                " broker. Set it to the broker's URL; until then their signals stay pending."
+                " broker. Set it to the broker's URL; until then their signals stay"
+                " pending."
             )
         return self._broker
 

@@ -31,6 +31,7 @@ from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
 from signalbus_rabbitmq._topology import Target
 from signalbus_rabbitmq.consumer import Consumer
+from signalbus_rabbitmq.consumer import check_processing
 
 if t.TYPE_CHECKING:
     import pika
@@ -279,7 +280,7 @@ def _find_consumer(where: str) -> Consumer:
     if not isinstance(found, Consumer):
         raise click.BadParameter(f"{where!r} is not a signalbus_rabbitmq.Consumer.")
     try:
-        found.check_processing()
+        check_processing(found)
     except TypeError as error:
         raise click.BadParameter(str(error)) from error
     if not found.has_app:

@@ -45,7 +45,7 @@ class FailureLog:
         logger.error("%s %s", what, describe(error), exc_info=trace)
 
     def _is_due(self, kind: Kind) -> bool:
-        """Tell whether a failure of this kind is logged in full, and note that it is."""
+        """Tell whether to log a failure of this kind in full; note that it is done."""
         now = time.monotonic()
         if now - self._logged.get(kind, -SILENCE) < SILENCE:
             return False

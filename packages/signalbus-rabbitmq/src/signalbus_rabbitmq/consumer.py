@@ -179,9 +179,9 @@ class Consumer:
         The calling thread keeps the connection alive, however long the workers take.
         A ``KeyboardInterrupt`` ends it without waiting for them.
         """
-        self.check_processing()
         if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
+        check_processing(self)
         if self._wakeup is not None:
             raise RuntimeError("The consumer has been started already. Stop it first.")
         self._wakeup = wakeup = Wakeup()
@@ -212,15 +212,6 @@ class Consumer:
         self._is_stopping = True
         if wakeup := self._wakeup:
             wakeup.wake()
-
-    def check_processing(self) -> None:
-        """Raise a ``TypeError`` if nobody has defined :meth:`process_message`."""
-        own = getattr(self.process_message, "__func__", self.process_message)
-        if own is Consumer.process_message:
-            raise TypeError(
-                f"{type(self).__name__} has no process_message(). Define it in a"
-                " subclass of signalbus_rabbitmq.Consumer."
-            )
 
     def _value(self, name: str) -> t.Any:
         return getattr(self._settings, name, self._arguments[name])
@@ -270,3 +261,13 @@ class Consumer:
                 " True to acknowledge the message, or False to reject it."
             )
         return answer
+
+
+def check_processing(consumer: Consumer) -> None:
+    """Raise a ``TypeError`` if nobody has said how *consumer* processes a message."""
+    method = consumer.process_message
+    if getattr(method, "__func__", method) is Consumer.process_message:
+        raise TypeError(
+            f"{type(consumer).__name__} has no process_message(). Define it in a"
+            " subclass of signalbus_rabbitmq.Consumer."
+        )
