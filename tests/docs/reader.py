@@ -3,7 +3,8 @@
 The blocks of the page are taken in their order, in the working directory:
 
 - ``python`` is executed, all blocks of a page in one namespace; but a block under the
-  comment ``<!-- file: NAME -->`` is saved as that file, whatever its language;
+  comment ``<!-- file: NAME -->`` is saved as that file, whatever its language, and one
+  under ``<!-- append: NAME -->`` is added to its end;
 - ``pycon`` is executed in the same namespace, and answers as shown;
 - ``console`` is typed into a shell, and answers as shown (``...`` is any text).
 
@@ -23,7 +24,7 @@ import typing as t
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<order>file|not run): (?P<word>[^\n]*?) -->\n)?"
+    r"^(?:<!-- (?P<order>file|append|not run): (?P<word>[^\n]*?) -->\n)?"
     r"```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -66,6 +67,9 @@ class Reader:
         """Do what *block* says."""
         if block.order == "file":
             Path(str(block.word)).write_text(block.text)
+        elif block.order == "append":
+            with Path(str(block.word)).open("a") as file:
+                file.write(f"\n\n{block.text}")
         elif block.order is None:
             act = {"python": self.run, "pycon": self.converse, "console": self.type}
             act.get(block.language, lambda _: None)(block)

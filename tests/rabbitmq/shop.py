@@ -77,6 +77,10 @@ class Fails(Consumer):
         raise LookupError(body.decode())
 
 
+class Unfinished(Consumer):
+    """Does not say how to process a message."""
+
+
 class Hangs(Consumer):
     """Prints what it gets, and never comes to an end; prints that it is stopping."""
 

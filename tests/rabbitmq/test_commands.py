@@ -15,6 +15,8 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
+from signalbus_rabbitmq import TerminatedConsumption
+from signalbus_rabbitmq._runner import Runner
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
@@ -25,6 +27,7 @@ if t.TYPE_CHECKING:
     from conftest import Broker
     from conftest import Node
     from conftest import Proxy
+    from signalbus_rabbitmq import Consumer
     from signalbus_rabbitmq import Message
     from signalbus_rabbitmq import Publisher
 
@@ -210,7 +213,7 @@ def test_a_missing_queue_is_told_once(
     _, rest = process.communicate()
 
     assert f"no queue '{queue}'" in first
-    assert "Create it with `flask signalbus rabbitmq declare`." in first
+    assert f"`flask signalbus rabbitmq declare --queue {queue}`" in first
     assert f"Consuming '{queue}' from RabbitMQ at" in second
     assert second.endswith("again.\n")
     assert (0, "") == (process.returncode, rest)
@@ -228,7 +231,61 @@ def test_draining_a_missing_queue_fails(
     assert 1 == process.returncode
     (line,) = err.splitlines()
     assert f"no queue '{queue}'" in line
-    assert "Create it with `flask signalbus rabbitmq declare`." in line
+    assert f"`flask signalbus rabbitmq declare --queue {queue}`" in line
+
+
+def test_draining_an_unreachable_broker_fails(consume: Start, free_port: int) -> None:
+    """The first failure ends it with status 1: one line says why."""
+    process = consume(
+        "shop:Reader", "--drain", url=f"amqp://guest:secret@127.0.0.1:{free_port}/"
+    )
+
+    _, err = process.communicate(timeout=60)
+
+    assert 1 == process.returncode
+    (line,) = err.splitlines()
+    assert line.startswith("Error: ")
+    assert f"127.0.0.1:{free_port}: the connection was refused" in line
+
+
+def test_draining_ends_when_the_connection_is_lost(
+    fill: Fill,
+    queue: str,
+    proxy: Proxy,
+    broker: Broker,
+    consumer_of: t.Callable[..., Consumer],
+) -> None:
+    """It does not connect again; what was not acknowledged is in the queue."""
+    fill(1)
+    consumer = consumer_of(
+        queue, lambda body: proxy.cut() is None, url=proxy.url, draining_mode=True
+    )
+
+    with pytest.raises(TerminatedConsumption, match=proxy.address):
+        Runner(consumer).run()
+
+    assert 1 == proxy.accepted
+    assert [b"0"] == broker.bodies(queue)
+
+
+def test_draining_fails_if_messages_were_rejected_for_failing(
+    consume: Start,
+    fill: Fill,
+    broker: Broker,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line for each of them, the traceback with the first, and status 1."""
+    monkeypatch.setenv("SIGNALBUS_RABBITMQ_MAX_ATTEMPTS", "1")
+    fill(3)
+
+    _, err = (process := consume("shop:Fails", "--drain")).communicate()
+
+    assert 1 == process.returncode
+    assert 1 == err.count("Traceback")
+    assert 3 == err.count("failed 1 time: it is rejected")
+    assert "3 of its messages could not be processed" in err.splitlines()[-1]
+    assert [] == broker.bodies(queue)
 
 
 def test_draining_fails_if_messages_do(
@@ -255,7 +312,10 @@ def test_draining_fails_if_messages_do(
         ("shop", "not of the form MODULE:CONSUMER"),
         ("no.such.module:Reader", "cannot be imported"),
         ("shop:NoReader", "cannot be imported"),
-        ("shop:app", "is no signalbus_rabbitmq.Consumer"),
+        ("shop:app", "is not a signalbus_rabbitmq.Consumer"),
+        ("shop:Paid", "is not a signalbus_rabbitmq.Consumer"),
+        ("shop:Unfinished", "Unfinished has no process_message()"),
+        ("signalbus_rabbitmq:Consumer", "Consumer has no process_message()"),
     ],
 )
 def test_what_is_no_consumer_is_refused(
@@ -293,6 +353,7 @@ def test_a_check_fails_where_something_is_missing(
 
     assert 1 == failed.exit_code
     assert f"Paid: {missing}: (404) NOT_FOUND" in failed.stderr
+    assert "`flask signalbus rabbitmq declare`" in failed.stderr
 
 
 def test_a_check_tells_of_the_consumers_queue(
@@ -308,6 +369,7 @@ def test_a_check_tells_of_the_consumers_queue(
     expected = f"The consumer's queue '{queue}': ok (messages: 2, consumers: 0)"
     assert expected in there.output
     assert "The consumer's queue 'no.such': (404) NOT_FOUND" in missing.stderr
+    assert "`flask signalbus rabbitmq declare --queue no.such`" in missing.stderr
 
 
 def test_a_check_says_what_it_cannot_see(
@@ -340,6 +402,7 @@ def test_a_check_finds_exchanges_that_nothing_is_bound_to(
     assert [0, 1, 0] == [each.exit_code for each in (good, bad, caught)]
     assert f"Paid: exchange '{bound}': ok\n" in good.output
     assert f"Paid: exchange '{loose}': nothing is bound to it" in bad.stderr
+    assert f"declare --queue NAME --bind {loose}:KEY`" in bad.stderr
 
 
 def test_a_check_says_why_the_management_api_does_not_help(
@@ -352,6 +415,7 @@ def test_a_check_says_why_the_management_api_does_not_help(
 
     assert [1, 1] == [missing.exit_code, malformed.exit_code]
     assert f"The management API at 127.0.0.1:{free_port}: " in missing.stderr
+    assert "`rabbitmq-plugins enable rabbitmq_management`" in missing.stderr
     assert "secret" not in missing.output
     assert "is not an HTTP URL" in malformed.stderr
 
@@ -372,4 +436,62 @@ def test_a_check_fails_without_a_url(check: t.Callable[..., Result]) -> None:
     failed = check(url="")
 
     assert 1 == failed.exit_code
-    assert "SIGNALBUS_RABBITMQ_URL is not set" in failed.stderr
+    assert "SIGNALBUS_RABBITMQ_URL is not set in app.config" in failed.stderr
+
+
+def test_a_check_says_that_no_model_names_rabbitmq(broker_url: str) -> None:
+    """Else a name that is misspelled looks as if all were well."""
+    app = Flask("shop")
+    app.config["SIGNALBUS_RABBITMQ_URL"] = broker_url
+
+    checked = app.test_cli_runner().invoke(signalbus_cli.signalbus, COMMAND)
+
+    assert 0 == checked.exit_code
+    assert "No signal model names the broker 'rabbitmq'." in checked.output
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["declare"], ["consume", "shop:Reader"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIGNALBUS_AUTOFLUSH", "maybe"),
+        ("SIGNALBUS_RABBITMQ_URL", "http://guest:secret@localhost"),
+        ("SIGNALBUS_RABBITMQ_TIMEOUT", "long"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(command: list[str], name: str, value: str) -> None:
+    """The app cannot be loaded; the user is told why, without a traceback."""
+    flask = [sys.executable, "-m", "flask", "--app", SHOP, "signalbus", "rabbitmq"]
+    done = subprocess.run(  # noqa: S603 our own program
+        [*flask, *command],
+        env=os.environ
+        | {
+            "PYTHONPATH": str(SHOP.parent),
+            "SIGNALBUS_RABBITMQ_URL": "amqp://localhost",
+            "SIGNALBUS_RABBITMQ_QUEUE": "orders",
+            name: value,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: {name} is ")
+    assert "secret" not in line
+
+
+def test_help_needs_no_app() -> None:
+    """Who asks how a command is used may have no app yet."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "signalbus", "rabbitmq", "check", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode
+    assert "--management" in done.stdout

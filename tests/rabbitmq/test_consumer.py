@@ -13,6 +13,7 @@ from flask import Flask
 from signalbus_rabbitmq import Consumer
 from signalbus_rabbitmq import Message
 from signalbus_rabbitmq import MessageProperties
+from signalbus_rabbitmq import Publisher
 from signalbus_rabbitmq import QueueNotFoundError
 from signalbus_rabbitmq import TerminatedConsumption
 from signalbus_rabbitmq import TerminatedConsumtion
@@ -21,7 +22,6 @@ from signalbus_rabbitmq import _retries
 if t.TYPE_CHECKING:
     from conftest import Broker
     from conftest import Proxy
-    from signalbus_rabbitmq import Publisher
 
 #: Waits that a test can wait for, and those that it does not live to see.
 SOON = {"retry_first_delay": 0.01, "retry_max_delay": 0.02}
@@ -173,14 +173,16 @@ def test_after_so_many_attempts_a_message_is_rejected(
     publisher.publish_messages([Message("", queue, b"0", properties)])
     seen: list[bytes] = []
 
-    consumer_of(
-        queue,
-        lambda body: seen.append(body) or 1 / 0,
-        draining_mode=True,
-        max_attempts=4,
-        **SOON,
-    ).start()
+    with pytest.raises(TerminatedConsumption, match="1 of its messages") as caught:
+        consumer_of(
+            queue,
+            lambda body: seen.append(body) or 1 / 0,
+            draining_mode=True,
+            max_attempts=4,
+            **SOON,
+        ).start()
 
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert [b"0"] * 4 == seen
     assert ([], [b"0"]) == (broker.bodies(queue), broker.bodies(dead))
     (error,) = (r.getMessage() for r in caplog.records if r.levelname == "ERROR")
@@ -193,8 +195,9 @@ def test_attempts_that_the_queue_counted_are_counted(
     publisher: Publisher,
     messages_to: MakeMessages,
     consumer_of: MakeConsumer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A quorum queue says how often a message came back to it."""
+    """A quorum queue says how often a message came back to it; so does the log."""
     dead = broker.queue()
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
     queue = broker.queue(**arguments, **{"x-queue-type": "quorum"})
@@ -204,16 +207,19 @@ def test_attempts_that_the_queue_counted_are_counted(
     for _ in range(2):
         stopped.start()
 
-    consumer_of(
-        queue,
-        lambda body: seen.append(body) or 1 / 0,
-        draining_mode=True,
-        max_attempts=3,
-        **LATE,
-    ).start()
+    with pytest.raises(TerminatedConsumption):
+        consumer_of(
+            queue,
+            lambda body: seen.append(body) or 1 / 0,
+            draining_mode=True,
+            max_attempts=3,
+            **LATE,
+        ).start()
 
     assert [b"0"] == seen
     assert [b"0"] == broker.bodies(dead)
+    (error,) = (r.getMessage() for r in caplog.records if r.levelname == "ERROR")
+    assert "failed 3 times, 2 of them counted before this delivery: it is" in error
 
 
 def test_draining_returns_what_keeps_failing_and_says_so(
@@ -503,6 +509,8 @@ def test_a_setting_that_the_broker_lacks_is_an_error(
         ("PREFETCH_SIZE", None),
         ("PREFETCH_SIZE", 1.5),
         ("MAX_ATTEMPTS", 0),
+        ("MAX_ATTEMPTS", True),
+        ("RETRY_FIRST_DELAY", True),
         ("RETRY_FIRST_DELAY", "soon"),
         ("RETRY_MAX_DELAY", 0),
     ],
@@ -527,6 +535,7 @@ def test_impossible_settings_are_named(name: str, value: t.Any) -> None:
         ("prefetch_count", 65536),
         ("prefetch_size", -1),
         ("max_attempts", 0),
+        ("max_attempts", True),
         ("retry_first_delay", -1),
         ("retry_max_delay", "long"),
     ],
@@ -623,6 +632,36 @@ def test_a_consumer_without_app_says_so() -> None:
     """Who forgot init_app is told."""
     with pytest.raises(RuntimeError, match="init_app"):
         Consumer().start()
+
+
+def test_a_consumer_that_cannot_process_is_not_started(
+    fill: t.Callable[[int], None], queue: str, broker: Broker
+) -> None:
+    """No attempt is burnt for a method that is missing, and no message is touched."""
+    fill(1)
+
+    class Unfinished(Consumer):
+        pass
+
+    with pytest.raises(TypeError, match=r"^Unfinished has no process_message\(\)"):
+        Unfinished(Flask("shop"), url=broker.url, queue=queue, max_attempts=1).start()
+
+    assert [b"0"] == broker.bodies(queue)
+
+
+@pytest.mark.parametrize("taker", [Consumer, Publisher])
+def test_what_is_not_an_app_is_refused(taker: type[t.Any]) -> None:
+    """The error says what is wanted; the value may be a URL, and is not shown."""
+    with pytest.raises(TypeError, match=f"^{taker.__name__} takes a Flask") as caught:
+        taker("amqp://guest:secret@host")
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_setting_that_is_missing_is_looked_for_in_the_configuration() -> None:
+    """The error says where it is to be set, and to what it can be overridden."""
+    with pytest.raises(ValueError, match=r"MINE_QUEUE is not set in app\.config"):
+        Consumer(Flask("shop"), config_prefix="MINE", url="amqp://host")
 
 
 def test_the_old_spelling_is_the_same_class() -> None:

@@ -114,6 +114,15 @@ def test_all_is_durable_and_the_queues_are_quorum_queues(
         )
 
 
+def test_it_says_that_no_model_names_rabbitmq(declare: Declare, name: str) -> None:
+    """What the models need is then not among what it declares."""
+    declared = declare("--queue", name)
+
+    assert 0 == declared.exit_code
+    first, *_ = declared.output.splitlines()
+    assert "No signal model names the broker 'rabbitmq'." == first
+
+
 def test_it_can_be_repeated(declare: Declare, name: str) -> None:
     """It changes nothing that is there already."""
     options = "--queue", name, "--bind", f"{name}:#"
@@ -234,7 +243,7 @@ def test_an_exchange_of_others_is_taken_as_it_is(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ([], "There is nothing to declare"),
+        ([], "No signal model names the broker 'rabbitmq'. There is nothing"),
         (["--bind", "shop:#"], "--bind needs --queue"),
         (["--queue", "q", "--bind", "shop"], "not of the form EXCHANGE:KEY"),
         (["--queue", "q", "--exchange-type", "tropic"], "'tropic' is not one of"),

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README = ROOT / "packages" / "signalbus-rabbitmq" / "README.md"
 PAGE = ROOT / "docs" / "rabbitmq.md"
+FIRST = ROOT / "README.md"
 
 APP, CONSUMER = 0, 1
 
@@ -63,7 +64,7 @@ def run(broker: Broker, queue: str, tmp_path: Path) -> Run:
     def run(*command: str) -> str:
         return subprocess.run(  # noqa: S603 our own programs
             [sys.executable, *command],
-            env=os.environ | {"SIGNALBUS_RABBITMQ_URL": broker.url},
+            env=os.environ | {"FLASK_SIGNALBUS_RABBITMQ_URL": broker.url},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,7 +87,7 @@ def test_the_app_sends_and_the_consumer_gets_it(run: Run) -> None:
     flask = ("-m", "flask", "--app", "shop", "signalbus", "rabbitmq")
     pay = (
         "from shop import *; app.app_context().push(); db.create_all()\n"
-        "db.session.add(OrderPaid(cents=990)); db.session.commit()"
+        "db.session.add(OrderPaid(order_id=1, cents=990)); db.session.commit()"
     )
 
     assert "ok" in run(*flask, "check")
@@ -95,7 +96,10 @@ def test_the_app_sends_and_the_consumer_gets_it(run: Run) -> None:
         " ", 1
     )
     # Where signalbus-marshmallow is installed, there are blanks in the body.
-    assert ("order_paid:1", {"id": 1, "cents": 990}) == (message_id, json.loads(body))
+    assert ("order_paid:1", {"order_id": 1, "cents": 990}) == (
+        message_id,
+        json.loads(body),
+    )
 
 
 @pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.stem)
@@ -108,7 +112,7 @@ def test_the_quick_start_works_to_the_letter(
     node.control("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
     for name, program in zip(("shop.py", "consumer.py"), blocks(page), strict=False):
         tmp_path.joinpath(name).write_text(program)
-    environ = os.environ | {"SIGNALBUS_RABBITMQ_URL": f"{node.url}{vhost}"}
+    environ = os.environ | {"FLASK_SIGNALBUS_RABBITMQ_URL": f"{node.url}{vhost}"}
 
     for command, keys, answer in steps(page):
         output = subprocess.run(  # noqa: S603 our own programs
@@ -123,6 +127,39 @@ def test_the_quick_start_works_to_the_letter(
         # Where signalbus-marshmallow is installed, there are blanks in the body.
         output = re.sub(r'(?<=":) |(?<=,) (?=")', "", output)
         assert keys or answer == output
+
+    node.control("delete_vhost", vhost)
+
+
+def test_the_block_of_the_first_readme_works_to_the_letter(
+    node: Node, tmp_path: Path
+) -> None:
+    """Appended to its `shop.py`, it sends to the queue that `declare` made."""
+    vhost = secrets.token_hex(6)
+    node.control("add_vhost", vhost)
+    node.control("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+    shop, paid, *_ = blocks(FIRST)
+    tmp_path.joinpath("shop.py").write_text(f"{shop}\n\n{paid}")
+    environ = os.environ | {"FLASK_SIGNALBUS_RABBITMQ_URL": f"{node.url}{vhost}"}
+    pay = (
+        "from shop import *; app.app_context().push(); db.create_all()\n"
+        "db.session.add(OrderPaid(order_id=7, cents=990)); db.session.commit()"
+    )
+
+    def run(*command: str) -> str:
+        return subprocess.run(  # noqa: S603 our own programs
+            [sys.executable, *command],
+            env=environ,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    for command, _, answer in steps(FIRST):
+        assert answer == run("-m", *command)
+    run("-c", pay)
+    assert "billing\t1" in node.control("list_queues", "-p", vhost, "name", "messages")
 
     node.control("delete_vhost", vhost)
 

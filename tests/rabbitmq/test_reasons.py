@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from signalbus_rabbitmq import Message
+from signalbus_rabbitmq._delivery import describe
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,8 @@ Serve: t.TypeAlias = "t.Callable[[t.Callable[[socket.socket], object]], str]"
 
 #: What pika calls things, and what must not get into a message.
 INTERNALS = ("Error", "errno", "Errno", "pika", "_state", "Probabl", "secret")
+
+DECLARE = "flask signalbus rabbitmq declare"
 
 
 @pytest.fixture
@@ -152,7 +155,18 @@ def test_the_virtual_host_is_missing(reason: Reason, proxy: Proxy) -> None:
     """The virtual host is named, with what the broker says about it."""
     text = reason(f"{proxy.url}nowhere", proxy.address)
 
-    assert "the virtual host 'nowhere' cannot be used: vhost nowhere not found." == text
+    assert (
+        "the virtual host 'nowhere' cannot be used: vhost nowhere not found. In the"
+        " URL, the virtual host '/' is %2F."
+    ) == text
+
+
+def test_the_virtual_host_is_empty(reason: Reason, proxy: Proxy) -> None:
+    """Two slashes are not the virtual host '/', and it is said how that is written."""
+    text = reason(f"{proxy.url}/", proxy.address)
+
+    assert text.startswith("the virtual host '' cannot be used: ")
+    assert text.endswith(" In the URL, the virtual host '/' is %2F.")
 
 
 def test_the_virtual_host_is_not_permitted(reason: Reason, node: Node) -> None:
@@ -224,3 +238,42 @@ def test_many_failures_of_one_reason_are_one_sentence(
         f"RabbitMQ at 127.0.0.1:{free_port}: the connection was refused."
         " 3,000 of 3,000 messages were not confirmed."
     ) == str(caught.value)
+
+
+def test_a_reason_is_not_told_again_for_the_first_message() -> None:
+    """A message that failed for what ended the batch adds nothing to it."""
+    error = signalbus_rabbitmq.TimeoutError("RabbitMQ at mq:5672: it was silent.")
+    alone = signalbus_rabbitmq.UnconfirmedError(f"The message failed: {error} Why?")
+    other = signalbus_rabbitmq.NackedError("RabbitMQ could not take the message.")
+
+    texts = [describe({0: first}, 2, error) for first in (error, alone, other)]
+
+    told = f"{error} 1 of 2 messages were not confirmed."
+    assert [told, told, f"{told} The first: {other}"] == texts
+
+
+@pytest.mark.parametrize("exchange", ["", "bound"])
+def test_a_returned_message_says_what_to_do(
+    exchange: str, publisher: Publisher, broker: Broker, queue: str
+) -> None:
+    """A queue is missing, or a binding; `declare` makes either."""
+    name = exchange and broker.exchange("direct", queue, routing_key="paid")
+
+    with pytest.raises(signalbus_rabbitmq.DeliveryError) as caught:
+        publisher.publish_messages([Message(name, "no body", b"", mandatory=True)])
+
+    remedy = (
+        f" Bind a queue to the exchange: `{DECLARE} --queue NAME --bind"
+        f" '{name}:no body'`."
+        if name
+        else f" Create the queue 'no body': `{DECLARE} --queue 'no body'`."
+    )
+    assert str(caught.value.failures[0]).endswith(remedy)
+
+
+def test_a_missing_exchange_says_what_to_do(publisher: Publisher) -> None:
+    """`declare` creates the exchanges of the models."""
+    with pytest.raises(signalbus_rabbitmq.DeliveryError) as caught:
+        publisher.publish_messages([Message("no.such.exchange", "key", b"")])
+
+    assert f"`{DECLARE}`" in str(caught.value.failures[0])

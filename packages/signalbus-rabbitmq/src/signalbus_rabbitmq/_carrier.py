@@ -7,6 +7,7 @@ import typing as t
 
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import PartialDeliveryError
+from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 
 from signalbus_rabbitmq import _parameters
@@ -60,8 +61,9 @@ class Carrier:
     def _reach(self) -> Broker:
         if self._broker is None:
             raise BrokerUnavailableError(
-                f"{URL} is not set, and models name RabbitMQ for their broker. Set it"
-                " to the broker's URL; until then their signals stay pending."
+                f"{URL} is not set in app.config, and models name RabbitMQ for their"
+                " broker. Set it to the broker's URL; until then their signals stay"
+                " pending."
             )
         return self._broker
 
@@ -91,9 +93,9 @@ def _all_failed(error: DeliveryError, signals: t.Sequence[t.Any]) -> bool:
 def _read_timeout(app: Flask) -> float:
     value = app.config.get(TIMEOUT, DEFAULT_TIMEOUT)
     try:
-        seconds = float(value)
+        seconds = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ValueError(f"{TIMEOUT} is {value!r}. Set it to a number of seconds.")
+        raise SettingError(f"{TIMEOUT} is {value!r}. Set it to a number of seconds.")
     return seconds

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus_rabbitmq._remedies import DECLARE
+from signalbus_rabbitmq._remedies import bind
+from signalbus_rabbitmq._remedies import create_queue
+from signalbus_rabbitmq._topology import NOT_FOUND
 from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Target
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._management import Management
+    from signalbus_rabbitmq._topology import Answer
     from signalbus_rabbitmq._topology import Asker
 
-UNBOUND = "nothing is bound to it, and it has no alternate exchange"
+UNBOUND = "nothing is bound to it, and it has no alternate exchange."
 
 
 def check(
@@ -34,10 +39,17 @@ def check(
 
 
 def _complaint(target: Target, asker: Asker, api: Management | None) -> str | None:
-    refusal = asker.find(target).refusal
+    refusal = _refusal(asker.find(target), DECLARE)
     if refusal or api is None or not target.has_bindings:
         return refusal
-    return None if api.has_way_out(target.name) else UNBOUND
+    return None if api.has_way_out(target.name) else f"{UNBOUND} {bind(target.name)}"
+
+
+def _refusal(answer: Answer, remedy: str) -> str | None:
+    """Return why something cannot be used; what is not there can be created."""
+    if answer.code == NOT_FOUND:
+        return f"{answer.refusal}. {remedy}"
+    return answer.refusal
 
 
 def _consumers_queue(queue: str, asker: Asker) -> Line:
@@ -45,6 +57,6 @@ def _consumers_queue(queue: str, asker: Asker) -> Line:
     found = asker.find(target)
     what = f"The consumer's {target}"
     if found.refusal:
-        return Line(what, found.refusal)
+        return Line(what, _refusal(found, create_queue(queue)))
     messages, consumers = found.method.message_count, found.method.consumer_count
     return Line(what, good=f"ok (messages: {messages:,}, consumers: {consumers:,})")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import time
 import typing as t
 
 import click
 import flask
-from flask.cli import AppGroup
-from signalbus.exceptions import BrokerUnavailableError
+from flask.cli import ScriptInfo
+from signalbus.exceptions import SettingError
+from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import escape_controls
 
 from signalbus_rabbitmq import _carrier
 from signalbus_rabbitmq import _declared
@@ -28,7 +31,7 @@ from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
 from signalbus_rabbitmq._topology import Target
 from signalbus_rabbitmq.consumer import Consumer
-from signalbus_rabbitmq.exceptions import TerminatedConsumption
+from signalbus_rabbitmq.consumer import check_processing
 
 if t.TYPE_CHECKING:
     import pika
@@ -41,14 +44,37 @@ EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 
 _QUEUE = "SIGNALBUS_RABBITMQ_QUEUE"
 
-rabbitmq = AppGroup(
+_NO_MODEL = f"No signal model names the broker {_declared.BROKER!r}."
+
+F = t.TypeVar("F", bound="t.Callable[..., None]")
+
+rabbitmq = click.Group(
     "rabbitmq", help="Consume from RabbitMQ, and prepare and check the way to it."
 )
+
+
+def _in_app(command: F) -> F:
+    """Run *command* in the context of the app; show errors of signalbus as one line.
+
+    Flask's own way to do it shows a traceback when the app cannot be loaded.
+    """
+
+    @functools.wraps(command)
+    def run(*args: t.Any, **kwargs: t.Any) -> None:
+        info = click.get_current_context().ensure_object(ScriptInfo)
+        try:
+            with info.load_app().app_context():
+                command(*args, **kwargs)
+        except (SignalBusError, ManagementError) as error:
+            raise click.ClickException(escape_controls(str(error))) from error
+
+    return t.cast("F", run)
 
 
 @rabbitmq.command()
 @click.argument("consumer", metavar="MODULE:CONSUMER")
 @click.option("--drain", is_flag=True, help="End when the queue is empty.")
+@_in_app
 def consume(consumer: str, drain: bool) -> None:
     """Consume messages until told to stop.
 
@@ -59,15 +85,13 @@ def consume(consumer: str, drain: bool) -> None:
     that grows. SIGTERM and SIGINT end it when the messages at hand are done; a second
     one ends it at once, and what was at hand goes back to the queue.
 
-    With --drain, it exits with 1 if the queue is missing, and if messages could not be
-    processed.
+    With --drain, it does not start again: it exits with 1 if the broker cannot be
+    reached, if the connection is lost, and if the queue is missing; also if messages
+    could not be processed, and were rejected or went back to the queue.
     """
     found = _find_consumer(consumer)
     found.draining_mode = found.draining_mode or drain
-    try:
-        Runner(found).run()
-    except TerminatedConsumption as error:
-        raise click.ClickException(str(error)) from error
+    Runner(found).run()
 
 
 @rabbitmq.command()
@@ -76,6 +100,7 @@ def consume(consumer: str, drain: bool) -> None:
     metavar="URL",
     help="Where the management API is: look for bindings, too.",
 )
+@_in_app
 def check(management: str | None) -> None:
     """Tell whether RabbitMQ can be reached and has what the app needs.
 
@@ -88,14 +113,13 @@ def check(management: str | None) -> None:
     an alternate exchange is wrong, too.
     """
     parameters = _url_parameters()
-    try:
-        api = management and Management(management, parameters, CHECK_TIMEOUT)
-        with _ask(parameters) as (asker, address):
-            click.echo(f"RabbitMQ at {address} is there.")
-            queue = flask.current_app.config.get(_QUEUE)
-            is_wrong = _tell_all(check_all(_models(), queue, asker, api or None))
-    except ManagementError as error:
-        raise click.ClickException(str(error)) from error
+    models = _models()
+    queue = flask.current_app.config.get(_QUEUE)
+    api = management and Management(management, parameters, CHECK_TIMEOUT)
+    with _ask(parameters) as (asker, address):
+        click.echo(f"RabbitMQ at {address} is there.")
+        _tell_if_none(models)
+        is_wrong = _tell_all(check_all(models, queue, asker, api or None))
     if is_wrong:
         raise click.exceptions.Exit(1)
 
@@ -128,6 +152,7 @@ def check(management: str | None) -> None:
     is_flag=True,
     help="Make no queue for what is rejected: that is dropped.",
 )
+@_in_app
 def declare(
     queue: str | None,
     bindings: list[Binding],
@@ -148,7 +173,8 @@ def declare(
     queue = queue or flask.current_app.config.get(_QUEUE)
     if bindings and not queue:
         raise click.UsageError(f"--bind needs --queue, or the setting {_QUEUE}.")
-    targets = dict.fromkeys(Target.of(model) for model in _models())
+    models = _models()
+    targets = dict.fromkeys(Target.of(model) for model in models)
     names = [target.name for target in targets if target.kind == "queue"]
     queues = [
         Queue(name, classic, not no_dead_letters)
@@ -165,8 +191,9 @@ def declare(
     )
     if not (plan.exchanges or plan.queues):
         raise click.UsageError(
-            f"There is nothing to declare. Give --queue, or set {_QUEUE}."
+            f"{_NO_MODEL} There is nothing to declare. Give --queue, or set {_QUEUE}."
         )
+    _tell_if_none(models)
     _carry_out(plan)
 
 
@@ -201,25 +228,21 @@ def _exchange_type(value: str) -> tuple[str, str]:
 def _url_parameters() -> pika.ConnectionParameters:
     url = flask.current_app.config.get(_carrier.URL)
     if not url:
-        raise click.ClickException(f"{_carrier.URL} is not set.")
-    try:
-        return _parameters.parse(url, _carrier.URL)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        raise SettingError(
+            f"{_carrier.URL} is not set in app.config. Set it to the broker's URL."
+        )
+    return _parameters.parse(url, _carrier.URL)
 
 
 @contextlib.contextmanager
 def _ask(parameters: pika.ConnectionParameters) -> t.Iterator[tuple[Asker, str]]:
     """Connect, and give someone to ask, and the broker's address."""
     deadline = time.monotonic() + CHECK_TIMEOUT
+    connection = Connection.connect(parameters, deadline)
     try:
-        connection = Connection.connect(parameters, deadline)
-        try:
-            yield Asker(connection, deadline), connection.address
-        finally:
-            connection.shut()
-    except BrokerUnavailableError as error:
-        raise click.ClickException(str(error)) from error
+        yield Asker(connection, deadline), connection.address
+    finally:
+        connection.shut()
 
 
 def _models() -> list[type[t.Any]]:
@@ -227,6 +250,11 @@ def _models() -> list[type[t.Any]]:
     bus = flask.current_app.extensions.get("signalbus")
     models = bus.get_signal_models() if bus else []
     return [model for model in models if _declared.is_ours(model)]
+
+
+def _tell_if_none(models: list[type[t.Any]]) -> None:
+    if not models:
+        click.echo(_NO_MODEL)
 
 
 def _tell_all(lines: t.Iterable[Line]) -> bool:
@@ -247,16 +275,14 @@ def _find_consumer(where: str) -> Consumer:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise click.BadParameter(f"{where!r} cannot be imported: {error}.") from error
-    consumer = found() if isinstance(found, type) else found
-    if not isinstance(consumer, Consumer):
-        raise click.BadParameter(f"{where!r} is no signalbus_rabbitmq.Consumer.")
-    if not consumer.has_app:
-        _init(consumer)
-    return consumer
-
-
-def _init(consumer: Consumer) -> None:
+    if isinstance(found, type) and issubclass(found, Consumer):
+        found = found()
+    if not isinstance(found, Consumer):
+        raise click.BadParameter(f"{where!r} is not a signalbus_rabbitmq.Consumer.")
     try:
-        consumer.init_app(flask.current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 documented by werkzeug
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        check_processing(found)
+    except TypeError as error:
+        raise click.BadParameter(str(error)) from error
+    if not found.has_app:
+        found.init_app(flask.current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 documented by werkzeug
+    return found

@@ -9,6 +9,7 @@ import pika.exceptions
 
 from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._failure_log import describe
+from signalbus_rabbitmq._remedies import create_queue
 from signalbus_rabbitmq._retries import Fates
 from signalbus_rabbitmq._retries import Retries
 from signalbus_rabbitmq._workers import Delivered
@@ -23,8 +24,6 @@ if t.TYPE_CHECKING:
 
 #: AMQP's reply code for a queue that does not exist.
 NOT_FOUND = 404
-
-REMEDY = "Create it with `flask signalbus rabbitmq declare`."
 
 #: How long the broker may take to know the last acknowledgements, in seconds.
 FAREWELL = 5.0
@@ -76,7 +75,7 @@ class Consumption:
         finally:
             self._connection.shut(FAREWELL)
         if self._is_drained:
-            self._fail_for_given_up()
+            self._fail_for_messages()
         if self._failure:
             raise self._failure
 
@@ -230,17 +229,20 @@ class Consumption:
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
             what = f"({reason.reply_code}) {reason.reply_text}"
             if reason.reply_code == NOT_FOUND:
-                what = f"{what}. {REMEDY}"
+                what = f"{what}. {create_queue(self._settings.queue)}"
                 self._fail(what, error_class=QueueNotFoundError)
             else:
                 self._fail(what)
 
-    def _fail_for_given_up(self) -> None:
-        """Tell that draining has left messages in the queue."""
-        if count := self._retries.given_up:
+    def _fail_for_messages(self) -> None:
+        """Tell that draining has left messages in the queue, or rejected them."""
+        returned, rejected = self._retries.given_up, self._retries.rejected
+        # Without a limit they all go back to the queue, and with one none does.
+        if count := returned or rejected:
+            fate = "went back to the queue" if returned else "were rejected"
             self._fail(
-                f"{count:,} of its messages could not be processed and went back to the"
-                " queue, the first because of",
+                f"{count:,} of its messages could not be processed and {fate}, the"
+                " first because of",
                 self._retries.first_error,
             )
 

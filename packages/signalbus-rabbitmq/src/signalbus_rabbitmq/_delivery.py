@@ -157,7 +157,7 @@ def describe(
     first = failures[min(failures)]
     if error is not None:
         told = f"{error} {fact}."
-        return told if str(first) == str(error) else f"{told} The first: {first}"
+        return told if str(error) in str(first) else f"{told} The first: {first}"
     some = ", ".join(map(str, sorted(failures)[:MAX_NAMED]))
     more = ", …" if len(failures) > MAX_NAMED else ""
     return f"{fact} (at {some}{more}). The first: {first}"

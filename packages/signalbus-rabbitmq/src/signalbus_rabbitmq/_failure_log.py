@@ -28,17 +28,29 @@ class FailureLog:
 
     def note(self, what: str, error: Exception) -> None:
         """Log *what* failed, because of *error*, unless it is one of many."""
-        kind, now = _kind(error), time.monotonic()
-        if now - self._logged.get(kind, -SILENCE) < SILENCE:
+        kind = _kind(error)
+        if not self._is_due(kind):
             self._silent[kind] = self._silent.get(kind, 0) + 1
             logger.debug("%s %s", what, describe(error))
             return
-        self._logged[kind] = now
         others = self._silent.pop(kind, 0)
         counted = f" (And {others:,} failures like this since the last.)"
         logger.warning(
             "%s %s%s", what, describe(error), counted if others else "", exc_info=error
         )
+
+    def tell(self, what: str, error: Exception) -> None:
+        """Log the end of *what* as an error; with a traceback, unless there was one."""
+        trace = error if self._is_due(_kind(error)) else None
+        logger.error("%s %s", what, describe(error), exc_info=trace)
+
+    def _is_due(self, kind: Kind) -> bool:
+        """Tell whether to log a failure of this kind in full; note that it is done."""
+        now = time.monotonic()
+        if now - self._logged.get(kind, -SILENCE) < SILENCE:
+            return False
+        self._logged[kind] = now
+        return True
 
 
 def describe(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from signalbus_rabbitmq import exceptions
+from signalbus_rabbitmq._remedies import DECLARE
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._link import ChannelClosedError
@@ -80,10 +81,11 @@ class Ledger:
         """
         message = self._kept[position]
         if reason.code == _NOT_FOUND:
-            self._refusals[message.exchange,] = str(reason)
+            self._refusals[message.exchange,] = f"{reason}. {DECLARE}"
         if reason.code == _ACCESS_REFUSED:
             self._refusals[message.exchange, message.routing_key] = str(reason)
-        self.fail(position, _refused(message, str(reason)))
+        told = self._refusals.get(message[:1], str(reason))
+        self.fail(position, _refused(message, told))
 
     def _check(self, message: Message) -> None:
         for address in (message[:1], message[:2]):
@@ -97,5 +99,6 @@ class Ledger:
 
 def _refused(message: Message, reason: str) -> exceptions.RefusedError:
     return exceptions.RefusedError(
-        f"RabbitMQ refused the message to exchange {message.exchange!r}: {reason}."
+        f"RabbitMQ refused the message to exchange {message.exchange!r}:"
+        f" {reason.rstrip('.')}."
     )

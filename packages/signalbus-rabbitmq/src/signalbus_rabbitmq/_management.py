@@ -64,10 +64,19 @@ class Management:
             with error:
                 reason = f"{error.code} {error.reason}"
         except urllib.error.URLError as error:
-            reason = str(error.reason)
+            reason = _in_words(error.reason)
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = f"{type(error).__name__}: {error}"
         raise ManagementError(f"The management API at {self.address}: {reason}.")
+
+
+def _in_words(reason: object) -> str:
+    if isinstance(reason, ConnectionRefusedError):
+        return (
+            "the connection was refused. Enable the management plugin on the broker:"
+            " `rabbitmq-plugins enable rabbitmq_management`"
+        )
+    return str(reason)
 
 
 def _basic(parts: urllib.parse.SplitResult, credentials: t.Any) -> str:

@@ -6,6 +6,7 @@ import typing as t
 import urllib.parse
 
 import pika
+from signalbus.exceptions import SettingError
 
 #: The beginnings of an AMQP URL; pika itself takes others, and what has none.
 SCHEMES = frozenset({"amqp", "amqps"})
@@ -29,9 +30,9 @@ def parse(url: t.Any, setting: str) -> pika.URLParameters:
         parts = urllib.parse.urlparse(url)
         parameters = pika.URLParameters(url)
     except Exception:  # noqa: BLE001 whatever it is, it may quote the password
-        raise ValueError(_malformed(setting)) from None
+        raise SettingError(_malformed(setting)) from None
     if parts.scheme not in SCHEMES or not parts.hostname:
-        raise ValueError(_malformed(setting)) from None
+        raise SettingError(_malformed(setting)) from None
     for name in LIMITS.keys() - urllib.parse.parse_qs(parts.query).keys():
         setattr(parameters, name, LIMITS[name])
     return parameters

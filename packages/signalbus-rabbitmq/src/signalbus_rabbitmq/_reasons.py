@@ -15,6 +15,8 @@ _NOT_ALLOWED = 530
 
 _TOOK_TOO_LONG = "it took too long to connect"
 
+_VHOST_HINT = ". In the URL, the virtual host '/' is %2F"
+
 #: What needs no more words than its kind.
 _BY_KIND: t.Sequence[tuple[type[BaseException], str]] = (
     (ConnectionRefusedError, "the connection was refused"),
@@ -69,8 +71,13 @@ def _closed(
     text = error.reply_text.rstrip(".")
     if not was_up and error.reply_code == _NOT_ALLOWED:
         detail = re.sub(r"^NOT_ALLOWED - ", "", text)
-        return f"the virtual host {virtual_host!r} cannot be used: {detail}"
+        hint = _VHOST_HINT if _is_unknown(detail, virtual_host) else ""
+        return f"the virtual host {virtual_host!r} cannot be used: {detail}{hint}"
     return f"it closed the connection: ({error.reply_code}) {text}"
+
+
+def _is_unknown(detail: str, virtual_host: str) -> bool:
+    return not virtual_host or "not found" in detail
 
 
 def _unresolved(error: socket.gaierror) -> str:

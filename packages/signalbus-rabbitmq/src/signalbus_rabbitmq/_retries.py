@@ -7,8 +7,6 @@ import time
 import typing as t
 
 from signalbus_rabbitmq._failure_log import FailureLog
-from signalbus_rabbitmq._failure_log import describe
-from signalbus_rabbitmq._failure_log import logger
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._settings import Settings
@@ -67,6 +65,7 @@ class Retries:
         self._remembered: dict[str, int] = {}
         self._failures = FailureLog()
         self.given_up = 0
+        self.rejected = 0
         self.first_error: Exception | None = None
 
     @property
@@ -108,23 +107,21 @@ class Retries:
             self._postpone(failed, error)
 
     def _reject_for_good(self, failed: Delivered, error: Exception) -> None:
-        logger.error(
-            "Processing %s failed %d times: it is rejected, to the dead-letter exchange"
-            " of %r. %s",
-            failed.name,
-            failed.attempts,
-            self._settings.queue,
-            describe(error),
-            exc_info=error,
+        self._failed_for_good(error)
+        self.rejected += 1
+        self._failures.tell(
+            f"Processing {failed.name} failed {_tally(failed)}: it is rejected, to the"
+            f" dead-letter exchange of {self._settings.queue!r}.",
+            error,
         )
         self._fates.reject(failed)
 
     def _give_up(self, failed: Delivered, error: Exception) -> None:
         self._hold(failed)
+        self._failed_for_good(error)
         self.given_up += 1
-        self.first_error = self.first_error or error
         self._failures.note(
-            f"Processing {failed.name} failed {failed.attempts} times: it goes back to"
+            f"Processing {failed.name} failed {_tally(failed)}: it goes back to"
             f" {self._settings.queue!r} in the end.",
             error,
         )
@@ -134,10 +131,13 @@ class Retries:
         self._hold(failed)
         self._call_later(delay, lambda: self._release(failed))
         self._failures.note(
-            f"Processing {failed.name} failed (attempt {failed.attempts}). It is tried"
-            f" again in {delay:.1f} seconds.",
+            f"Processing {failed.name} failed {_tally(failed)}. It is tried again in"
+            f" {delay:.1f} seconds.",
             error,
         )
+
+    def _failed_for_good(self, error: Exception) -> None:
+        self.first_error = self.first_error or error
 
     def _delay(self, attempts: int) -> float:
         """Return how long to wait after so many *attempts*: twice as long each time."""
@@ -163,6 +163,14 @@ class Retries:
             self._remembered[due.properties.message_id] = due.attempts
         if len(self._remembered) > REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
+
+
+def _tally(failed: Delivered) -> str:
+    """Say how often *failed* failed, and how much of that is the broker's count."""
+    times = "1 time" if failed.attempts == 1 else f"{failed.attempts} times"
+    if not failed.earlier:
+        return times
+    return f"{times}, {failed.earlier} of them counted before this delivery"
 
 
 def _is_used_up(failed: Delivered) -> bool:

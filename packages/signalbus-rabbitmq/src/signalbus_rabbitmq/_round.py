@@ -7,6 +7,8 @@ import time
 import typing as t
 
 from signalbus_rabbitmq import exceptions
+from signalbus_rabbitmq._remedies import bind
+from signalbus_rabbitmq._remedies import create_queue
 from signalbus_rabbitmq._returns import Returns
 
 if t.TYPE_CHECKING:
@@ -195,11 +197,14 @@ class Round:
 
     def _fail(self, position: int, returned: ReturnedMessage) -> None:
         message, reason = returned
+        if message.exchange:
+            remedy = bind(message.exchange, message.routing_key)
+        else:
+            remedy = create_queue(message.routing_key)
         self._ledger.fail(
             position,
             exceptions.ReturnedError(
                 f"No queue takes the message to exchange {message.exchange!r} with"
-                f" routing key {message.routing_key!r}: {reason}. Bind a queue to the"
-                " exchange."
+                f" routing key {message.routing_key!r}: {reason}. {remedy}"
             ),
         )

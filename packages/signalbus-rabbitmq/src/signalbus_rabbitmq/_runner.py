@@ -41,8 +41,7 @@ class Runner:
     def run(self) -> None:
         """Consume, with the process's signals as the wish to end.
 
-        In draining mode, raise TerminatedConsumption for all but a broker that cannot
-        be reached.
+        In draining mode, nothing is started again: raise TerminatedConsumption.
         """
         before = {signum: signal.signal(signum, self._stop) for signum in SIGNALS}
         try:
@@ -67,7 +66,7 @@ class Runner:
         try:
             self._consumer.start()
         except TerminatedConsumption as error:
-            if self._consumer.draining_mode and not _is_unavailable(error):
+            if self._consumer.draining_mode:
                 raise
             return error
         return None

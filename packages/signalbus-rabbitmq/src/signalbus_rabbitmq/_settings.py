@@ -6,6 +6,8 @@ import dataclasses
 import math
 import typing as t
 
+from signalbus.exceptions import SettingError
+
 from signalbus_rabbitmq import _parameters
 
 if t.TYPE_CHECKING:
@@ -49,14 +51,19 @@ def read(
 ) -> Settings:
     """Return the settings: each from *arguments* unless it is ``None``, or *config*.
 
-    Raise a ``ValueError`` that names the setting if it is missing or cannot be.
+    Raise a SettingError that names the setting if it is missing or cannot be.
     """
 
     def value(name: str, default: t.Any = None) -> t.Any:
         if arguments[name] is not None:
             return _CONVERTERS[name](arguments[name], name)
         setting = f"{prefix}_{name.upper()}"
-        return _CONVERTERS[name](config.get(setting, default), setting)
+        found = config.get(setting, default)
+        if name in _REQUIRED and not found:
+            raise SettingError(
+                f"{setting} is not set in app.config. The consumer needs it."
+            )
+        return _CONVERTERS[name](found, setting)
 
     url, threads = value("url"), value("threads", 1)
     return Settings(
@@ -76,7 +83,7 @@ def read(
 
 def _text(value: t.Any, name: str) -> str:
     if not value or not isinstance(value, str):
-        raise ValueError(f"{name} is not set. The consumer needs it.")
+        raise SettingError(f"{name} is empty, or not a string. The consumer needs it.")
     return value
 
 
@@ -90,7 +97,7 @@ def _whole_number(value: t.Any, name: str, minimum: int, maximum: int) -> int:
     """Return a number that may come from the environment, as a string."""
     number = _number(value)
     if number is None or number != int(number) or not minimum <= number <= maximum:
-        raise ValueError(
+        raise SettingError(
             f"{name} is {value!r}. Set it to a whole number"
             f" from {minimum} to {maximum}."
         )
@@ -116,17 +123,23 @@ def _count_or_none(value: t.Any, name: str) -> int | None:
 def _seconds(value: t.Any, name: str) -> float:
     number = _number(value)
     if number is None or number <= 0:
-        raise ValueError(f"{name} is {value!r}. Set it to a positive number, seconds.")
+        raise SettingError(
+            f"{name} is {value!r}. Set it to a positive number, seconds."
+        )
     return number
 
 
 def _number(value: t.Any) -> float | None:
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)
     except (OverflowError, TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
 
+
+_REQUIRED = frozenset({"url", "queue"})
 
 _CONVERTERS: dict[str, t.Callable[[t.Any, str], t.Any]] = {
     "url": _url,

@@ -15,6 +15,9 @@ Question: t.TypeAlias = "t.Callable[[t.Any, t.Callable[[t.Any], None]], object]"
 #: The exchanges with this prefix are the broker's own: they can only be asked for.
 RESERVED = "amq."
 
+#: AMQP's reply code for what does not exist.
+NOT_FOUND = 404
+
 #: AMQP's reply code for what exists with other properties.
 PRECONDITION_FAILED = 406
 

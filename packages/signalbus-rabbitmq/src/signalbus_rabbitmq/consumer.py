@@ -6,6 +6,7 @@ import typing as t
 
 from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
+from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._consumption import Consumption
 from signalbus_rabbitmq._failure_log import logger
 from signalbus_rabbitmq._wakeup import Wakeup
@@ -91,6 +92,7 @@ class Consumer:
         Nothing connects yet. A setting that is missing or cannot be is a ``ValueError``
         that names it.
         """
+        check_app(app, self)
         self._settings = _settings.read(self._arguments, app.config, self.config_prefix)
         self._app = app
 
@@ -169,13 +171,17 @@ class Consumer:
 
         In draining mode, a message that keeps failing is tried ``max_attempts`` times,
         and rejected. Where that is not set, it is tried three times and goes back to
-        the queue in the end, which raises :exc:`TerminatedConsumption`.
+        the queue in the end. Either raises :exc:`TerminatedConsumption` when the queue
+        is empty.
+
+        A consumer that does not define :meth:`process_message` is a ``TypeError``.
 
         The calling thread keeps the connection alive, however long the workers take.
         A ``KeyboardInterrupt`` ends it without waiting for them.
         """
         if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
+        check_processing(self)
         if self._wakeup is not None:
             raise RuntimeError("The consumer has been started already. Stop it first.")
         self._wakeup = wakeup = Wakeup()
@@ -255,3 +261,13 @@ class Consumer:
                 " True to acknowledge the message, or False to reject it."
             )
         return answer
+
+
+def check_processing(consumer: Consumer) -> None:
+    """Raise a ``TypeError`` if nobody has said how *consumer* processes a message."""
+    method = consumer.process_message
+    if getattr(method, "__func__", method) is Consumer.process_message:
+        raise TypeError(
+            f"{type(consumer).__name__} has no process_message(). Define it in a"
+            " subclass of signalbus_rabbitmq.Consumer."
+        )

@@ -41,7 +41,10 @@ class TimeoutError(DeliveryError, BrokerUnavailableError):  # noqa: A001 the des
 
 
 class ReturnedError(SignalBusError):
-    """The message was returned: no queue takes it. Bind a queue to its exchange."""
+    """The message was returned: no queue takes it. Bind a queue to its exchange.
+
+    The default exchange needs no binding: create the queue that the routing key names.
+    """
 
 
 class NackedError(SignalBusError):
@@ -64,7 +67,7 @@ class TerminatedConsumption(SignalBusError):  # noqa: N818 the design's
 
     Raised by :meth:`Consumer.start` when the connection cannot be made or was lost,
     when the queue was deleted, and in draining mode for messages that could not be
-    processed; the cause is attached.
+    processed, whether they went back or were rejected; the cause is attached.
     """
 
     #: Whether the consumer was consuming before.

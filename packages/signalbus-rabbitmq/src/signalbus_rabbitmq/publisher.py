@@ -6,8 +6,10 @@ import typing as t
 import weakref
 
 import flask
+from signalbus.exceptions import SettingError
 
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._broker import Broker
 from signalbus_rabbitmq._patience import Deadline
 from signalbus_rabbitmq.message import in_full
@@ -47,11 +49,12 @@ class Publisher:
         Nothing connects yet. A URL that is missing or malformed is a ``ValueError``,
         which never shows the URL.
         """
+        check_app(app, self)
         url = app.config.get(self._url_config_key)
         if not url:
-            raise ValueError(
-                f"{self._url_config_key} is not set. Set it to the URL of RabbitMQ,"
-                " such as amqp://USER:PASSWORD@HOST:PORT/VHOST."
+            raise SettingError(
+                f"{self._url_config_key} is not set in app.config. Set it to the URL of"
+                " RabbitMQ, such as amqp://USER:PASSWORD@HOST:PORT/VHOST."
             )
         self._latest = Broker(_parameters.parse(url, self._url_config_key))
         self._brokers[app] = self._latest
