@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import typing as t
 
 import pytest
@@ -116,32 +114,22 @@ def test_signals_marks_nothing_that_is_not_certain(
     assert "not installed" not in flask("signals").out
 
 
-def test_typos_in_models_are_shown(db: SQLAlchemy, bus: object, flask: Flask) -> None:
+def test_typos_in_models_are_shown(
+    db: SQLAlchemy, bus: object, unlogged: Flask
+) -> None:
     """An attribute that looks like ours and is not is a line, by each command."""
 
     class Letter(db.Model):
         id: Mapped[int] = mapped_column(primary_key=True)
         signalbus_brokr = "pigeons"
 
-    with unconfigured_logging():
-        outcome = flask("signals")
+    outcome = unlogged("signals")
 
     assert "" == outcome.out
     assert ["Warning: Letter has an attribute 'signalbus_brokr'", NO_MODELS] == [
         line.split(",")[0] if "attribute" in line else line
         for line in outcome.err.splitlines()
     ]
-
-
-@contextlib.contextmanager
-def unconfigured_logging() -> t.Iterator[None]:
-    """Take away the handlers that the test runner has on the root logger."""
-    root = logging.getLogger()
-    handlers, root.handlers = root.handlers, []
-    try:
-        yield
-    finally:
-        root.handlers = handlers
 
 
 @pytest.mark.parametrize(("command", "out"), [("signals", ""), ("pending", TOTAL)])
@@ -155,7 +143,7 @@ def test_an_app_without_signal_models_is_told_so(
 
 
 def test_a_model_that_is_not_complete_is_told_once(
-    db: SQLAlchemy, bus: object, flask: Flask
+    db: SQLAlchemy, bus: object, unlogged: Flask
 ) -> None:
     """A burst method alone is refused; the log does not say it a second time."""
 
@@ -166,8 +154,7 @@ def test_a_model_that_is_not_complete_is_told_once(
         def send_signalbus_messages(cls, signals: object) -> None:
             """Send many."""
 
-    with unconfigured_logging():
-        outcome = flask("signals")
+    outcome = unlogged("signals")
 
     assert 1 == outcome.status
     assert [True] == [
