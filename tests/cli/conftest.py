@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import subprocess
 import sys
@@ -61,6 +62,40 @@ with app.app_context():
 """
 
 
+#: An app that the environment configures, and a plugin that has a setting.
+LOFT = """
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SignalBusMixin, hookimpl
+
+class Pigeons:
+    @hookimpl
+    def signalbus_init_app(self, app):
+        if lofts := app.config.get("PIGEON_LOFTS"):
+            raise ValueError(f"PIGEON_LOFTS is {lofts!r}. Set it to names.")
+
+class Database(SignalBusMixin, SQLAlchemy):
+    pass
+
+db = Database()
+db.signalbus.plugin_manager.register(Pigeons())
+
+class Letter(db.Model):
+    id = sa.Column(sa.Integer, primary_key=True)
+
+    def send_signalbus_message(self):
+        pass
+
+def create_app():
+    app = Flask("loft")
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///loft.sqlite"
+    app.config.from_prefixed_env()
+    db.init_app(app)
+    return app
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a command printed, and how it ended."""
@@ -114,6 +149,14 @@ class Office:
         self.Letter = Letter
         self.Parcel = Parcel
 
+    def fails_with(self, error: Exception) -> None:
+        """Let whatever is sent fail from now on."""
+
+        def fail(text: str) -> None:
+            raise error
+
+        self.on_sending = fail
+
     def record(self, model: type[t.Any], *texts: str) -> None:
         """Commit signals with these *texts*."""
         self.db.session.add_all([model(text=text) for text in texts])
@@ -144,6 +187,28 @@ def flask(app: Flask, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Out
         return Outcome(t.cast("int", ending.value.code), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def unlogged(flask: t.Callable[..., Outcome]) -> t.Callable[..., Outcome]:
+    """Run `flask signalbus ARGUMENTS…` like `flask`, for an app without logging."""
+    root = logging.getLogger()
+
+    def run(*arguments: str) -> Outcome:
+        handlers, root.handlers = root.handlers, []  # they are the test runner's
+        try:
+            return flask(*arguments)
+        finally:
+            root.handlers = handlers
+
+    return run
+
+
+@pytest.fixture
+def loft(tmp_path: Path) -> Path:
+    """Give the folder of the app `loft`, whose settings are the environment's."""
+    (tmp_path / "loft.py").write_text(LOFT)
+    return tmp_path
 
 
 @pytest.fixture

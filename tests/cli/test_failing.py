@@ -16,40 +16,6 @@ if t.TYPE_CHECKING:
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 
 
-#: An app that the environment configures, and a plugin that has a setting.
-LOFT = """
-import sqlalchemy as sa
-from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
-from signalbus import SignalBusMixin, hookimpl
-
-class Pigeons:
-    @hookimpl
-    def signalbus_init_app(self, app):
-        if lofts := app.config.get("PIGEON_LOFTS"):
-            raise ValueError(f"PIGEON_LOFTS is {lofts!r}. Set it to names.")
-
-class Database(SignalBusMixin, SQLAlchemy):
-    pass
-
-db = Database()
-db.signalbus.plugin_manager.register(Pigeons())
-
-class Letter(db.Model):
-    id = sa.Column(sa.Integer, primary_key=True)
-
-    def send_signalbus_message(self):
-        pass
-
-def create_app():
-    app = Flask("loft")
-    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///loft.sqlite"
-    app.config.from_prefixed_env()
-    db.init_app(app)
-    return app
-"""
-
-
 class PoisonError(Exception):
     """There is poison in it."""
 
@@ -163,6 +129,28 @@ def test_a_broker_that_is_down_is_told_in_a_line(office: Office, flask: Flask) -
         ) == flask("flushmany").err
 
 
+def test_a_broker_that_goes_down_is_told_once(office: Office, unlogged: Flask) -> None:
+    """The error is told; the warning that the log gets would say the same."""
+    office.fails_with(ConnectionRefusedError("nobody at home"))
+    office.record(office.Parcel, "a")
+    (line,) = unlogged("flushmany").err.splitlines()
+
+    assert line.startswith("Error: The broker of Parcel is unavailable, ")
+
+
+def test_a_broker_that_is_back_is_told(
+    office: Office, flask: Flask, unlogged: Flask
+) -> None:
+    """Nothing else says it."""
+    office.fails_with(ConnectionRefusedError("nobody at home"))
+    office.record(office.Parcel, "a")
+    flask("flushmany")
+    office.on_sending = lambda text: None
+    (line,) = unlogged("flushmany").err.splitlines()
+
+    assert line.startswith("Warning: The broker of Parcel is back after ")
+
+
 def test_a_database_that_is_down_is_told_in_a_line(
     office: Office, flask: Flask, tmp_path: Path
 ) -> None:
@@ -243,18 +231,17 @@ def test_a_database_without_tables_is_told_in_a_line(
         assert "SELECT" not in outcome.err
 
 
+@pytest.mark.usefixtures("loft")
 @pytest.mark.parametrize(
     ("setting", "value"), [("SIGNALBUS_AUTOFLUSH", "maybe"), ("PIGEON_LOFTS", "none")]
 )
 def test_a_wrong_setting_is_told_in_a_line(
     terminal: t.Callable[..., Outcome],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     setting: str,
     value: str,
 ) -> None:
     """Whether it is ours or a plugin's: what it is and what to do, and no traceback."""
-    (tmp_path / "loft.py").write_text(LOFT)
     monkeypatch.setenv(f"FLASK_{setting}", value)
 
     for command in ("flush", "signals", "pending"):
@@ -265,11 +252,11 @@ def test_a_wrong_setting_is_told_in_a_line(
         assert 1 == outcome.err.count("\n")
 
 
+@pytest.mark.usefixtures("loft")
 def test_a_switch_may_be_written_as_python_does(
-    terminal: t.Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: t.Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`FLASK_SIGNALBUS_AUTOFLUSH=False` turns it off."""
-    (tmp_path / "loft.py").write_text(LOFT)
     monkeypatch.setenv("FLASK_SIGNALBUS_AUTOFLUSH", "False")
 
     assert " off " in terminal("--app", "loft", "signalbus", "signals").out

@@ -37,6 +37,12 @@ def signalbus_register_commands(group):
         "Say hello."
         print("hello")
 
+    @group.group()
+    def birds():
+        "Speak to birds."
+
+    birds.command()(greet.callback)
+
     @group.command("flush")
     def replace():
         "Replace what is not yours."
@@ -95,6 +101,40 @@ def test_commands_of_plugins_run_in_an_app_context(
     (tmp_path / "shop.py").write_text("import flask\napp = flask.Flask('shop')\n")
 
     assert "<Flask 'shop'>\n" == terminal("--app", "shop", "signalbus", "greet").out
+
+
+@pytest.mark.usefixtures("loft")
+@pytest.mark.parametrize("arguments", [["greet"], ["birds", "greet"]])
+def test_commands_of_plugins_show_a_wrong_setting_in_a_line(
+    terminal: Terminal,
+    install: t.Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    """Flask loads the app for them, in groups below ours, too: no traceback."""
+    install("greeter", PLUGIN)
+    monkeypatch.setenv("FLASK_SIGNALBUS_AUTOFLUSH", "maybe")
+
+    outcome = terminal("--app", "loft", "signalbus", *arguments)
+
+    assert (1, "", 1) == (outcome.status, outcome.out, outcome.err.count("\n"))
+    assert outcome.err.startswith("Error: SIGNALBUS_AUTOFLUSH is 'maybe'. Set it to ")
+
+
+@pytest.mark.usefixtures("loft")
+def test_debug_shows_the_traceback_of_a_plugins_command(
+    terminal: Terminal,
+    install: t.Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `flask --debug` it comes before the line."""
+    install("greeter", PLUGIN)
+    monkeypatch.setenv("FLASK_SIGNALBUS_AUTOFLUSH", "maybe")
+
+    outcome = terminal("--app", "loft", "--debug", "signalbus", "greet")
+
+    assert outcome.err.startswith("Traceback")
+    assert outcome.err.splitlines()[-1].startswith("Error: SIGNALBUS_AUTOFLUSH is")
 
 
 @pytest.mark.parametrize(

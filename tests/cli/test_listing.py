@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import typing as t
 
+import pytest
 import sqlalchemy as sa
 from signalbus import hookimpl
 from signalbus.testing import MemoryBroker
@@ -19,6 +18,13 @@ if t.TYPE_CHECKING:
     from signalbus import SignalBus
 
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
+
+NO_MODELS = (
+    "There are no signal models. Define send_signalbus_message or signalbus_broker on a"
+    " model, and make sure that the app imports the model's module."
+)
+
+TOTAL = "        0  total\n"
 
 
 def test_signals_lists_models_and_senders(office: Office, flask: Flask) -> None:
@@ -108,35 +114,53 @@ def test_signals_marks_nothing_that_is_not_certain(
     assert "not installed" not in flask("signals").out
 
 
-def test_typos_in_models_are_shown(db: SQLAlchemy, bus: object, flask: Flask) -> None:
+def test_typos_in_models_are_shown(
+    db: SQLAlchemy, bus: object, unlogged: Flask
+) -> None:
     """An attribute that looks like ours and is not is a line, by each command."""
 
     class Letter(db.Model):
         id: Mapped[int] = mapped_column(primary_key=True)
         signalbus_brokr = "pigeons"
 
-    with unconfigured_logging():
-        outcome = flask("signals")
+    outcome = unlogged("signals")
 
     assert "" == outcome.out
-    assert outcome.err.startswith("Warning: Letter has an attribute 'signalbus_brokr'")
-    assert 1 == outcome.err.count("\n")
+    assert ["Warning: Letter has an attribute 'signalbus_brokr'", NO_MODELS] == [
+        line.split(",")[0] if "attribute" in line else line
+        for line in outcome.err.splitlines()
+    ]
 
 
-@contextlib.contextmanager
-def unconfigured_logging() -> t.Iterator[None]:
-    """Take away the handlers that the test runner has on the root logger."""
-    root = logging.getLogger()
-    handlers, root.handlers = root.handlers, []
-    try:
-        yield
-    finally:
-        root.handlers = handlers
+@pytest.mark.parametrize(("command", "out"), [("signals", ""), ("pending", TOTAL)])
+def test_an_app_without_signal_models_is_told_so(
+    bus: object, flask: Flask, command: str, out: str
+) -> None:
+    """A line on stderr says how to make one; it is no failure."""
+    outcome = flask(command)
+
+    assert (0, out, f"{NO_MODELS}\n") == (outcome.status, outcome.out, outcome.err)
 
 
-def test_signals_of_an_app_without_models(bus: object, flask: Flask) -> None:
-    """Nothing is printed where nothing is."""
-    assert (0, "") == (flask("signals").status, flask("signals").out)
+def test_a_model_that_is_not_complete_is_told_once(
+    db: SQLAlchemy, bus: object, unlogged: Flask
+) -> None:
+    """A burst method alone is refused; the log does not say it a second time."""
+
+    class Letter(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        @classmethod
+        def send_signalbus_messages(cls, signals: object) -> None:
+            """Send many."""
+
+    outcome = unlogged("signals")
+
+    assert 1 == outcome.status
+    assert [True] == [
+        line.startswith("Error: The signal model Letter has send_signalbus_messages,")
+        for line in outcome.err.splitlines()
+    ]
 
 
 def test_pending_counts_each_model(office: Office, flask: Flask) -> None:

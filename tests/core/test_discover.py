@@ -482,6 +482,118 @@ def test_model_with_settings_but_no_way_to_send(bus: SignalBus, db: SQLAlchemy) 
         bus.get_signal_models()
 
 
+class Bursts:
+    """Sends bursts, and no single signal."""
+
+    @classmethod
+    def send_signalbus_messages(cls, signals: object) -> None:
+        """Send many."""
+
+
+def _records(caplog: pytest.LogCaptureFixture, name: str) -> list[tuple[int, str]]:
+    """Return what the log has about the model *name*; others are of other tests."""
+    return [
+        (record.levelno, record.getMessage())
+        for record in caplog.records
+        if name in record.getMessage()
+    ]
+
+
+NEEDS_A_SINGLE_FORM = (
+    "The signal model Mute has send_signalbus_messages, but also needs"
+    " send_signalbus_message, or signalbus_broker. Define send_signalbus_message, or"
+    " name a plugin in signalbus_broker instead."
+)
+
+
+@pytest.mark.parametrize("is_inherited", [False, True])
+def test_model_with_the_burst_form_alone(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    app_ctx: object,
+    caplog: pytest.LogCaptureFixture,
+    is_inherited: bool,
+) -> None:
+    """It is told once, before its first signal is recorded, and refused by name."""
+    own = {} if is_inherited else {"send_signalbus_messages": classmethod(_burst)}
+    bases = (Bursts, db.Model) if is_inherited else (db.Model,)
+    key = sa.Column(sa.Integer, primary_key=True)
+    model: t.Any = type("Mute", bases, {"id": key, **own})
+    db.create_all()
+    for _ in range(3):
+        db.session.add(model())
+        db.session.commit()
+
+    assert [
+        (logging.ERROR, f"{NEEDS_A_SINGLE_FORM} Until then, its signals stay pending.")
+    ] == _records(caplog, "Mute")
+    for _ in range(2):
+        with pytest.raises(SignalModelError) as caught:
+            bus.flush()
+        assert NEEDS_A_SINGLE_FORM == str(caught.value)
+    assert 1 == len(_records(caplog, "Mute"))
+
+
+def test_model_with_the_burst_form_and_a_broker(
+    bus: SignalBus, new_model: t.Any
+) -> None:
+    """Nobody can tell which of the two is to send it."""
+    new_model("Torn", form="pigeons", burst=True)
+    with pytest.raises(SignalModelError) as caught:
+        bus.get_signal_models()
+
+    assert (
+        "The signal model Torn has both send_signalbus_messages and signalbus_broker."
+        " Define send_signalbus_message, or remove send_signalbus_messages."
+    ) == str(caught.value)
+
+
+@pytest.mark.parametrize("case", MISDECLARED)
+def test_misdeclared_model_is_told_when_models_are_configured(
+    bus: SignalBus, new_model: t.Any, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    """Whatever is wrong, the log has it once, and before anything is recorded."""
+    _model = new_model("Broken", **MISDECLARED[case])
+    for _ in range(2):
+        sa_orm.configure_mappers()
+        with pytest.raises(SignalModelError) as caught:
+            bus.get_signal_models()
+
+    assert [
+        (logging.ERROR, f"{caught.value} Until then, its signals stay pending.")
+    ] == _records(caplog, "Broken")
+
+
+def test_all_misdeclared_models_are_told(
+    bus: SignalBus, new_model: t.Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One refusal does not hide the others, nor what is declared later."""
+    _models = [new_model(name, signalbus_burst_count=0) for name in ("First", "Second")]
+    sa_orm.configure_mappers()
+    _models.append(new_model("Third", signalbus_burst_count=0))
+    sa_orm.configure_mappers()
+
+    assert [1, 1, 1] == [
+        len(_records(caplog, f"signal model {name} "))
+        for name in ("First", "Second", "Third")
+    ]
+
+
+def test_autoflush_tells_of_a_misdeclared_model_once(
+    db: SQLAlchemy, new_model: t.Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first commit says that its signals stay pending, and no other does."""
+    model = new_model("Broken", signalbus_burst_count=0)
+    for _ in range(3):
+        db.session.add(model(text="a"))
+        db.session.commit()
+
+    assert ["The signal model", "Signals stay pending: SignalModelError"] == [
+        message.split(" Broken")[0].removesuffix(": The signal model")
+        for _, message in _records(caplog, "Broken")
+    ]
+
+
 def test_model_without_a_table(bus: SignalBus, db: SQLAlchemy, app_ctx: object) -> None:
     """A model that is mapped to a query has no rows that could be deleted."""
     selection = sa.select(sa.literal(1).label("id")).subquery()
@@ -571,3 +683,49 @@ def _database() -> t.Any:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     return Database(app)
+
+
+NO_LISTS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "model": lambda model: model,
+    "name": lambda model: model.__name__,
+    "instance": lambda model: model(),
+    "number": lambda model: 1,
+}
+
+
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+@pytest.mark.parametrize("kind", NO_LISTS)
+def test_models_are_given_as_a_list(
+    bus: SignalBus, greeting: SignalModel, kind: str, method: str
+) -> None:
+    """A model alone, or its name, is an error that says what to pass."""
+    wrong = NO_LISTS[kind](greeting)
+    with pytest.raises(TypeError, match=r"Pass a list of signal models, such as \["):
+        getattr(bus, method)(wrong)
+    with pytest.raises(TypeError, match="Pass a list of signal models"):
+        bus.count_pending(wrong)
+
+
+def test_a_model_that_is_no_list_is_named(bus: SignalBus, greeting: t.Any) -> None:
+    """The error shows how to write what was probably meant."""
+    with pytest.raises(TypeError) as caught:
+        bus.flush(greeting)
+
+    assert (
+        "models is the class Greeting. Pass a list of signal models, such as"
+        " [Greeting]."
+    ) == str(caught.value)
+
+
+def test_names_are_given_as_a_list(bus: SignalBus, greeting: SignalModel) -> None:
+    """A single name is not taken for a list of letters."""
+    with pytest.raises(
+        TypeError, match=r"Pass a list of names, such as \['Greeting'\]"
+    ):
+        get_models_to_flush(bus, "Greeting")
+
+
+def test_models_may_be_any_iterable(bus: SignalBus, greeting: SignalModel) -> None:
+    """Tuples, sets and generators are as good as lists."""
+    for models in ((greeting,), {greeting}, iter([greeting])):
+        assert 0 == bus.flush(models)

@@ -18,6 +18,7 @@ from signalbus import NoBrokerError
 from signalbus import PartialDeliveryError
 from signalbus import SignalBus
 from signalbus import SignalBusError
+from signalbus import SignalBusMixin
 from signalbus import SignalModelError
 from signalbus import hookimpl
 from signalbus import hookspecs
@@ -342,6 +343,29 @@ def test_hook_signalbus_model_attributes(
     assert right.__name__ not in warning
     assert f"{wrong.__name__} has an attribute 'signalbus_lofft'" in warning
     assert warning.endswith("Did you mean 'signalbus_loft'?")
+
+
+def test_hook_signalbus_settings(
+    new_app: t.Any, engine_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Settings that a plugin names are no typos, and others may be typos of them."""
+
+    class Pigeons:
+        @hookimpl
+        def signalbus_settings(self) -> tuple[str, ...]:
+            return ("SIGNALBUS_PIGEON_LOFT", "SIGNALBUS_PIGEON_FEED")
+
+    class Database(SignalBusMixin, SQLAlchemy):
+        pass
+
+    db = Database()
+    db.signalbus.plugin_manager.register(Pigeons())
+    settings = {"SIGNALBUS_PIGEON_LOFT": "a", "SIGNALBUS_PIGEON_FED": "b"}
+    db.init_app(new_app(engine_url, **settings))
+
+    (warning,) = caplog.messages
+    assert "'SIGNALBUS_PIGEON_FED'" in warning
+    assert warning.endswith("Did you mean 'SIGNALBUS_PIGEON_FEED'?")
 
 
 class Broker:

@@ -137,7 +137,7 @@ def test_models_have_lines_of_their_own(
     ]
 
 
-def test_model_that_is_given_up_is_one_line(
+def test_model_that_is_left_is_one_line(
     bus: SignalBus, new_model: t.Any, record: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a broker there is one failure, not one for each signal."""
@@ -146,9 +146,7 @@ def test_model_that_is_given_up_is_one_line(
         bus.flush()
     (line,) = _errors(caplog)
 
-    assert line.startswith(
-        "Orphan was given up, its other signals stay pending: NoBrokerError: The"
-    )
+    assert line.startswith("The signals of Orphan stay pending: NoBrokerError: The")
 
 
 def test_interrupted_run_tells_what_failed(

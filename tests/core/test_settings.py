@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 import pytest
@@ -52,6 +53,69 @@ def test_a_wrong_switch_is_named_with_its_value(
     assert isinstance(caught.value, SignalBusError)
     assert isinstance(caught.value, ValueError)
     assert str(caught.value).startswith(f"{name} is {value!r}. Set it to True or False")
+
+
+TYPOS = {
+    "SIGNALBUS_AUTOFLSH": "SIGNALBUS_AUTOFLUSH",
+    "SIGNALBUS_AUTO_FLUSH": "SIGNALBUS_AUTOFLUSH",
+    "SIGNALBUS_autoflush": "SIGNALBUS_AUTOFLUSH",
+    "SIGNALBUS_SYNCHRONUS_COMMIT": "SIGNALBUS_SYNCHRONOUS_COMMIT",
+}
+
+#: Names of the application's own, or of a plugin that is not installed.
+OTHERS = (
+    "SIGNALBUS_COLOUR",
+    "SIGNALBUS_COMMIT",
+    "SIGNALBUS_FILEBROKER_PATH",
+    "SIGNALBUS_AUTOFLUSH_2",
+    "SIGNALBUS_",
+    "AUTOFLUSH",
+    "SIGNAL_AUTOFLUSH",
+)
+
+
+def _warning(typo: str) -> str:
+    return (
+        f"The app has a setting {typo!r}, which neither signalbus nor a plugin knows."
+        f" Did you mean {TYPOS[typo]!r}?"
+    )
+
+
+@pytest.mark.parametrize("typo", TYPOS)
+def test_a_typo_is_told_with_the_setting_that_was_meant(
+    new_app: t.Any, engine_url: str, caplog: pytest.LogCaptureFixture, typo: str
+) -> None:
+    """A warning in the log has both names, and not the value, which may be secret."""
+    _bus = SignalBus(SQLAlchemy(new_app(engine_url, **{typo: "s3cret"})))
+
+    assert [
+        (
+            "signalbus",
+            logging.WARNING,
+            _warning(typo),
+        )
+    ] == caplog.record_tuples
+
+
+@pytest.mark.parametrize("name", [*SWITCHES, *OTHERS])
+def test_other_settings_are_the_apps_own(
+    new_app: t.Any, engine_url: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """What is known, or not close to anything known, is left alone."""
+    _bus = SignalBus(SQLAlchemy(new_app(engine_url, **{name: True})))
+
+    assert [] == caplog.messages
+
+
+def test_keys_of_the_configuration_may_be_anything(
+    new_app: t.Any, engine_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Flask's configuration is a dictionary, whose keys need not be text."""
+    app: Flask = new_app(engine_url)
+    t.cast("dict[object, object]", app.config)[7] = "seven"
+    _bus = SignalBus(SQLAlchemy(app))
+
+    assert [] == caplog.messages
 
 
 class _Pigeons:

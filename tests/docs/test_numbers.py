@@ -27,9 +27,12 @@ SENTENCES = {
 }
 
 SEND = {"send_signalbus_message": lambda self: None}
+SEND_BURST = {"send_signalbus_messages": classmethod(lambda cls, signals: None)}
 
 #: Misdeclared models, in the order of the page's table.
 MISDECLARED: list[dict[str, t.Any]] = [
+    SEND_BURST,
+    {**SEND_BURST, "signalbus_broker": "memory"},
     {"signalbus_burst_count": 2},
     {"send_signalbus_message": "hello"},
     {**SEND, "send_signalbus_messages": lambda self, signals: None},

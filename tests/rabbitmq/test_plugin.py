@@ -19,6 +19,8 @@ from signalbus_rabbitmq import Message
 from signalbus_rabbitmq import Publisher
 from signalbus_rabbitmq import ReturnedError
 from signalbus_rabbitmq import UnconfirmedError
+from signalbus_rabbitmq import plugin
+from signalbus_rabbitmq._settings import Settings
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
@@ -325,6 +327,44 @@ def test_an_impossible_timeout_is_refused(
     app = new_app(engine_url, SIGNALBUS_RABBITMQ_TIMEOUT=value)
     with pytest.raises(ValueError, match="SIGNALBUS_RABBITMQ_TIMEOUT is"):
         SignalBus(SQLAlchemy(app))
+
+
+@pytest.mark.parametrize("typo", ["TIMOUT", "URI", "QUEU", "PREFETCHCOUNT"])
+def test_a_misspelled_setting_is_told(
+    app: Flask, caplog: pytest.LogCaptureFixture, typo: str
+) -> None:
+    """The log has the name, and that which was probably meant, and not the value."""
+    app.config[f"SIGNALBUS_RABBITMQ_{typo}"] = "s3cret"
+    _bus = SignalBus(SQLAlchemy(app))
+
+    (warning,) = caplog.messages
+    assert f"'SIGNALBUS_RABBITMQ_{typo}'" in warning
+    assert "Did you mean 'SIGNALBUS_RABBITMQ_" in warning
+    assert "s3cret" not in warning
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [*plugin.SETTINGS, "SIGNALBUS_RABBITMQ2_URL", "SIGNALBUS_RABBITMQ_ORDERS_QUEUE"],
+)
+def test_settings_of_the_plugin_and_of_other_consumers_are_known(
+    app: Flask, caplog: pytest.LogCaptureFixture, setting: str
+) -> None:
+    """An app chooses the prefixes of its consumers."""
+    app.config.setdefault(setting, None if setting.endswith("_URL") else 1)
+    _bus = SignalBus(SQLAlchemy(app))
+
+    assert [] == caplog.messages
+
+
+def test_the_settings_of_a_consumer_are_told_to_the_core() -> None:
+    """Those of the default prefix, all of them."""
+    own = {
+        f"SIGNALBUS_RABBITMQ_{field.name.upper()}"
+        for field in dataclasses.fields(Settings)
+    }
+
+    assert own - {"SIGNALBUS_RABBITMQ_PARAMETERS"} <= set(plugin.SETTINGS)
 
 
 def test_signals_of_a_lost_connection_are_sent_by_the_next_flush(

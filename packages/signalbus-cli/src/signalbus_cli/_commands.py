@@ -122,7 +122,9 @@ def signals() -> None:
     app = load_app()
     with app.app_context(), refusals(), shown_warnings():
         bus = app.extensions["signalbus"]
-        rows = [describe_model(bus, model) for model in bus.get_signal_models()]
+        models = bus.get_signal_models()
+        rows = [describe_model(bus, model) for model in models]
+    _tell_if_none(models)
     for line in table(("MODEL", "SENT BY", "BURST", "AUTOFLUSH", "ORDER"), rows):
         click.echo(line)
 
@@ -133,10 +135,22 @@ def pending() -> None:
     app = load_app()
     with app.app_context(), refusals(), shown_warnings():
         counts = app.extensions["signalbus"].count_pending()
+    _tell_if_none(counts)
     named = [(count, model.__name__) for model, count in counts.items()]
     total = (sum(counts.values()), "total")
     for count, name in [*named, total]:
         click.echo(f"{count:>9,}  {name}")
+
+
+def _tell_if_none(models: t.Collection[SignalModel]) -> None:
+    """Say how to make signal models, if there are none."""
+    if not models:
+        click.echo(
+            "There are no signal models. Define send_signalbus_message or"
+            " signalbus_broker on a model, and make sure that the app imports the"
+            " model's module.",
+            err=True,
+        )
 
 
 #: Our own commands, whatever plugins there are.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 import typing as t
 
+import click
 from flask.cli import AppGroup
-
-if t.TYPE_CHECKING:
-    import click
 
 
 class SignalBusGroup(AppGroup):
@@ -32,6 +31,21 @@ class SignalBusGroup(AppGroup):
         if cmd_name not in self.commands:
             self._add_plugins()
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        """Run a command, and show errors of signalbus in a line.
+
+        Flask loads the app for the commands of plugins: it may refuse a setting.
+        """
+        from flask.helpers import get_debug_flag
+        from signalbus import SignalBusError
+
+        try:
+            return super().invoke(ctx)
+        except SignalBusError as error:
+            if get_debug_flag():
+                traceback.print_exc()
+            raise click.ClickException(str(error)) from error
 
     def _add_ours(self) -> None:
         if self._has_ours:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import typing as t
 
 from signalbus_cli._report import warn
@@ -16,7 +17,8 @@ if t.TYPE_CHECKING:
 def shown_warnings() -> Iterator[None]:
     """Show signalbus's warnings on stderr, unless the app configured logging.
 
-    Its errors are held back: they are told at the end of the run.
+    Held back is what is told at the end of the run: its errors, and that a broker of
+    this thread's run is down.
     """
     logger = logging.getLogger("signalbus")
     if logger.hasHandlers():
@@ -31,6 +33,14 @@ def shown_warnings() -> Iterator[None]:
 
 
 class _Warnings(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+
     def emit(self, record: logging.LogRecord) -> None:
-        if logging.WARNING <= record.levelno < logging.ERROR:
-            warn(record.getMessage())
+        is_reported = getattr(record, "signalbus_is_reported", False)
+        if record.levelno >= logging.ERROR or (
+            is_reported and record.thread == self._thread
+        ):
+            return
+        warn(record.getMessage())

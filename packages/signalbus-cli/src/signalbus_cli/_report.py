@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import typing as t
 
 import click
 from flask import current_app
@@ -21,19 +22,34 @@ def warn(message: str) -> None:
     click.secho(f"Warning: {escape_controls(message)}", err=True, fg="yellow")
 
 
-def tell_error(error: BaseException) -> None:
-    """Print the reasons of *error* on stderr, one a line.
+def tell_error(error: BaseException, reasons: t.Collection[str]) -> None:
+    """Print the *reasons* of *error* on stderr, one a line.
 
-    They are its notes, of which one has the error itself; if none has, it is a line of
-    its own. With ``flask --debug`` the traceback comes first.
+    With ``flask --debug`` the traceback comes first.
     """
-    if current_app.debug:
+    if current_app.debug and reasons:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    for reason in reasons:
+        click.secho(f"Error: {reason}", err=True, fg="red")
+
+
+def tell_recovery(runs: int) -> None:
+    """Print on stderr that nothing fails any more, if there were *runs* that failed."""
+    if runs:
+        what = "1 failed run" if runs == 1 else f"{runs:,} failed runs"
+        click.secho(f"Recovered after {what}.", err=True, fg="green")
+
+
+def reasons_of(error: BaseException) -> list[str]:
+    """Return why a run failed, in lines.
+
+    They are the notes of *error*, of which one has the error itself; if none has, it is
+    a line of its own.
+    """
     reason = describe(error)
     notes = [escape_controls(note) for note in getattr(error, "__notes__", ())]
     first = next((note for note in notes if reason in note), reason)
-    for note in [first, *(note for note in notes if note != first)]:
-        click.secho(f"Error: {note}", err=True, fg="red")
+    return [first, *(note for note in notes if note != first)]
 
 
 def describe(error: BaseException) -> str:

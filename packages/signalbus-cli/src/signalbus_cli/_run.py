@@ -5,7 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from signalbus_cli._logs import shown_warnings
+from signalbus_cli._repeated import Repeated
+from signalbus_cli._report import reasons_of
 from signalbus_cli._report import tell_error
+from signalbus_cli._report import tell_recovery
 from signalbus_cli._report import tell_sent
 from signalbus_cli._stop import Stop
 from signalbus_cli._watch import Watch
@@ -13,6 +16,7 @@ from signalbus_cli._watch import Watch
 if t.TYPE_CHECKING:
     from flask import Flask
     from signalbus import SignalBus
+    from signalbus.stopping import StopToken
 
 
 def run(
@@ -21,16 +25,23 @@ def run(
     """Call *flush* once, or every *repeat* seconds until the process is told to stop.
 
     Return whether the last run sent all that it tried to send. A run that fails is
-    reported, and the next one comes nevertheless.
+    reported, and the next one comes nevertheless. What fails in each of them is told
+    once.
     """
     clean = True
+    repeated = Repeated()
     with shown_warnings(), Stop() as stop:
         for _ in stop.starts(repeat):
-            clean = _run_once(app, flush)
+            clean = _run_once(app, flush, repeated, stop.token)
     return clean
 
 
-def _run_once(app: Flask, flush: t.Callable[[SignalBus], object]) -> bool:
+def _run_once(
+    app: Flask,
+    flush: t.Callable[[SignalBus], object],
+    repeated: Repeated,
+    token: StopToken,
+) -> bool:
     """Flush in an app context of its own: nothing lingers until the next run."""
     with app.app_context():
         bus = app.extensions["signalbus"]
@@ -43,7 +54,9 @@ def _run_once(app: Flask, flush: t.Callable[[SignalBus], object]) -> bool:
             watch.close()
         tell_sent(watch.sent)
         if error:
-            tell_error(error)
+            tell_error(error, repeated.news(reasons_of(error)))
+        elif not token.is_stopping:  # a run that was stopped may have tried nothing
+            tell_recovery(repeated.recovered())
         return error is None
 
 

@@ -102,8 +102,12 @@ def mapped_models(base: type[t.Any]) -> list[type[t.Any]]:
 
 
 def is_marked(model: type[t.Any]) -> bool:
-    """Tell whether *model* can be sent, or itself says anything of signals."""
-    return is_sendable(model) or any(mark in vars(model) for mark in MARKS)
+    """Tell whether *model* has a way to send, or itself says anything of signals."""
+    return (
+        is_sendable(model)
+        or getattr(model, "send_signalbus_messages", None) is not None
+        or any(mark in vars(model) for mark in MARKS)
+    )
 
 
 def is_sendable(model: type[t.Any]) -> bool:
@@ -121,6 +125,15 @@ def find_signal_models(bus: SignalBus) -> list[SignalModel]:
     for model in models:
         declaration_of(model)
     return models
+
+
+def refusals(models: t.Iterable[type[t.Any]]) -> t.Iterator[SignalModelError]:
+    """Yield what is wrong with those of *models* that are misdeclared signal models."""
+    for model in filter(is_marked, models):
+        try:
+            declaration_of(model)
+        except SignalModelError as error:
+            yield error
 
 
 def marks_of(model: SignalModel) -> tuple[t.Any, ...]:
@@ -178,12 +191,7 @@ def _senders(
     send_one = getattr(model, "send_signalbus_message", None)
     send_burst = getattr(model, "send_signalbus_messages", None)
     if send_one is None:
-        if getattr(model, "signalbus_broker", None) is None or send_burst is not None:
-            raise _refusal(
-                model,
-                "declares neither a send_signalbus_message method nor a broker",
-                "Define send_signalbus_message, or name a plugin in signalbus_broker",
-            )
+        _check_broker_sends(model, has_burst_form=send_burst is not None)
         return True, None, None
     if not callable(send_one):
         raise _refusal(
@@ -196,6 +204,31 @@ def _senders(
             "Decorate it with @classmethod",
         )
     return _is_bound(model, "send_signalbus_message"), send_one, send_burst
+
+
+def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
+    """Refuse a model without a single form, unless it is plainly a broker's."""
+    has_broker = getattr(model, "signalbus_broker", None) is not None
+    if has_burst_form and has_broker:
+        raise _refusal(
+            model,
+            "has both send_signalbus_messages and signalbus_broker",
+            "Define send_signalbus_message, or remove send_signalbus_messages",
+        )
+    if has_burst_form:
+        raise _refusal(
+            model,
+            "has send_signalbus_messages, but also needs send_signalbus_message, or"
+            " signalbus_broker",
+            "Define send_signalbus_message, or name a plugin in signalbus_broker"
+            " instead",
+        )
+    if not has_broker:
+        raise _refusal(
+            model,
+            "declares neither a send_signalbus_message method nor a broker",
+            "Define send_signalbus_message, or name a plugin in signalbus_broker",
+        )
 
 
 def _is_bound(model: SignalModel, name: str) -> bool:

@@ -82,6 +82,7 @@ class Flusher:
         self._breakers = CircuitBreakers()
         self._prepared: dict[tuple[SignalModel, str], Prepared] = {}
         self._declarations: dict[SignalModel, tuple[object, Declaration]] = {}
+        self._refused: dict[SignalModel, str] = {}
 
     def flush(self, models: t.Sequence[SignalModel], wait: float) -> int:
         """Send what is pending now; wait for what others are sending."""
@@ -122,10 +123,17 @@ class Flusher:
                 try:
                     declaration = self._declaration(model)
                 except SignalModelError as error:
-                    logger.error("Signals stay pending: %s", describe_error(error))  # noqa: TRY400 no fault of the code
+                    self._refuse(model, error)
                     continue
                 if self._breakers.admits(declaration.carrier):
                     run.work([Job(declaration, Chosen(keys))])
+
+    def _refuse(self, model: SignalModel, error: SignalModelError) -> None:
+        """Log once, and not at every commit, why a model cannot be sent."""
+        text = describe_error(error)
+        if self._refused.get(model) != text:
+            self._refused[model] = text
+            logger.error("Signals stay pending: %s", text)
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""

@@ -36,7 +36,7 @@ NOT_DELETED = (
 
 #: What happened to models, whose names are put in.
 LEFT = "unavailable, the signals of {} stay pending"
-GIVEN_UP = "{} was given up, its other signals stay pending"
+STOPPED = "The signals of {} stay pending"
 
 Fact: t.TypeAlias = tuple[str, str]
 
@@ -150,9 +150,9 @@ class Report:
         self._models_line(("database", database), fact, declaration, error)
 
     def stopped(self, declaration: Declaration, error: Exception) -> None:
-        """Note that a model was given up, with all the signals it still has."""
+        """Note that a model was left, with all the signals that it still has."""
         key = ("model", declaration.model, type(error))
-        self._models_line(key, GIVEN_UP, declaration, error)
+        self._models_line(key, STOPPED, declaration, error)
 
     def close(self) -> None:
         """Log the failures, and attach them to the first error as notes."""

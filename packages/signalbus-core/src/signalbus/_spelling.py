@@ -1,13 +1,14 @@
-"""Find attributes of models that were probably meant to be ours.
+"""Find attributes of models, and settings, that were probably meant to be ours.
 
 A model with ``signalbus_brokr`` is not a signal model, and nobody sends its rows. That
-is no error: the attribute may be the application's own.
+is not an error: the attribute may be the application's own. So may be a setting.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import typing as t
 
 import sqlalchemy as sa
@@ -17,11 +18,17 @@ from signalbus import _discover
 #: How the names of ours begin.
 BEGINNINGS = ("signalbus_", "send_signalbus")
 
+#: How the names of our settings begin.
+SETTING = "SIGNALBUS_"
+
 #: What a name that begins otherwise may be a typo of.
 METHODS = ("send_signalbus_message", "send_signalbus_messages")
 
 #: How close two names must be, from 0 to 1. They have the long beginning in common.
 CLOSE = 0.88
+
+#: What tells one of several things of the application's own from another.
+_NUMBERS = re.compile(r"_?\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +65,39 @@ def find_strangers(
             yield Stranger(model, name, _closest(name, known))
         elif (meant := _closest(name, METHODS)) and not hasattr(model, meant):
             yield Stranger(model, name, meant)
+
+
+@dataclasses.dataclass(frozen=True)
+class StrangeSetting:
+    """A setting that looks like one of ours, and what was probably *meant*."""
+
+    name: str
+    meant: str
+
+    def __str__(self) -> str:
+        """Say it to people, without its value, which may be secret."""
+        return (
+            f"The app has a setting {self.name!r}, which neither signalbus nor a plugin"
+            f" knows. Did you mean {self.meant!r}?"
+        )
+
+
+def find_strange_settings(
+    names: t.Iterable[object], known: t.Collection[str]
+) -> t.Iterator[StrangeSetting]:
+    """Yield those of *names* that are not *known*, but close to one that is.
+
+    Others are the application's own: it chooses the prefixes of its consumers. So are
+    names that differ from ours by numbers only, such as those of a second consumer.
+    """
+    ours = {name.removeprefix(SETTING): name for name in known}
+    for name in names:
+        if not isinstance(name, str) or name in known or not name.startswith(SETTING):
+            continue
+        rest = name.removeprefix(SETTING)
+        found = _closest(rest.upper(), ours)
+        if found and found != _NUMBERS.sub("", rest):
+            yield StrangeSetting(name, ours[found])
 
 
 def _attributes(model: type[t.Any]) -> set[str]:

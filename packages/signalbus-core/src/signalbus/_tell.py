@@ -33,12 +33,16 @@ def notify(bus: SignalBus, name: str, facts: t.Mapping[str, t.Any]) -> None:
 def broker_down(
     bus: SignalBus, carrier: object, error: Exception, signals: str
 ) -> None:
-    """Tell that the circuit breaker of a broker has opened, because of *signals*."""
+    """Tell that the circuit breaker of a broker has opened, because of *signals*.
+
+    The error of a flush says the same; so the record is marked, for whoever shows both.
+    """
     logger.warning(
         "%s is unavailable, its signals stay pending: %s (first: %s)",
         broker_title(carrier),
         describe_error(error),
         escape_controls(signals),
+        extra={"signalbus_is_reported": True},
     )
     facts = {"broker": broker_name(carrier), "error": error}
     notify(bus, "signalbus_broker_down", facts)

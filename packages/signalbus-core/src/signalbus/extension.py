@@ -7,6 +7,7 @@ import functools
 import logging
 import typing as t
 import weakref
+from collections import abc
 
 import flask
 import sqlalchemy as sa
@@ -41,6 +42,9 @@ logger = logging.getLogger("signalbus")
 EXTENSION = "signalbus"
 AUTOFLUSH = "SIGNALBUS_AUTOFLUSH"
 SYNCHRONOUS_COMMIT = "SIGNALBUS_SYNCHRONOUS_COMMIT"
+
+#: The settings of the core itself.
+SETTINGS = (AUTOFLUSH, SYNCHRONOUS_COMMIT)
 
 
 class SignalBus:
@@ -105,7 +109,8 @@ class SignalBus:
                 "A signal bus has already been registered on this Flask app. Use that"
                 " one: app.extensions['signalbus']."
             )
-        for name in (AUTOFLUSH, SYNCHRONOUS_COMMIT):
+        self._warn_of_strange_settings(app)
+        for name in SETTINGS:
             read_switch(app.config, name)
         app.extensions[EXTENSION] = self
         self._apps.add(app)
@@ -113,6 +118,13 @@ class SignalBus:
             self.plugin_manager.hook.signalbus_init_app.call_historic(
                 kwargs={"bus": self, "app": app}
             )
+
+    def _warn_of_strange_settings(self, app: flask.Flask) -> None:
+        """Log the settings of *app* that are probably mistyped."""
+        answers = self.plugin_manager.hook.signalbus_settings(bus=self)
+        known = set(SETTINGS).union(*answers)
+        for stranger in _spelling.find_strange_settings(app.config, known):
+            logger.warning("%s", stranger)
 
     @property
     def autoflush(self) -> bool:
@@ -168,6 +180,7 @@ class SignalBus:
         :param wait: how long to wait for what others are sending, in seconds.
         :raises SignalModelError: if one of *models* is not a signal model; nothing was
             sent then.
+        :raises TypeError: if *models* is a model, and not a list of models.
         :raises Exception: the first error that kept a signal from being sent, with the
             others attached as notes; all other signals were sent.
         """
@@ -229,7 +242,8 @@ class SignalBus:
         self._flusher.reset_breakers()
 
     def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
-        """Return *models*, each once, or all; refuse what is no signal model."""
+        """Return *models*, each once, or all; refuse what is not a signal model."""
+        _check_models(models)
         known = self.get_signal_models()
         if models is None:
             return known
@@ -269,9 +283,12 @@ class SignalBus:
             new_models = [model for model in models if model not in self._announced]
             self._announced = frozenset(models)
             self._warn_of_typos(new_models)
-            self.plugin_manager.hook.signalbus_models_configured(
-                bus=self, models=models
-            )
+            try:
+                self.plugin_manager.hook.signalbus_models_configured(
+                    bus=self, models=models
+                )
+            finally:  # only now: plugins may have completed what models declare
+                self._tell_of_misdeclared(new_models)
             self._configured = frozenset(models)
 
     def _warn_of_typos(self, models: t.Iterable[type[t.Any]]) -> None:
@@ -285,6 +302,16 @@ class SignalBus:
         for model in models:
             for stranger in _spelling.find_strangers(model, known):
                 logger.warning("%s", stranger)
+
+    def _tell_of_misdeclared(self, models: t.Iterable[type[t.Any]]) -> None:
+        """Log which of *models* cannot be sent as they are declared.
+
+        A commit records their signals without a word. Whoever flushes gets the first of
+        these as an error.
+        """
+        for error in _discover.refusals(models):
+            says = escape_controls(str(error))
+            logger.error("%s Until then, its signals stay pending.", says)
 
     def _has_new_models(self) -> bool:
         """Tell whether there are models of which no plugin has heard yet."""
@@ -348,12 +375,33 @@ def get_models_to_flush(bus: SignalBus, names: t.Iterable[str]) -> list[SignalMo
     """Return the signal models of *bus* that have one of *names*.
 
     Meant for commands. Unknown names are ignored, with a warning in the log.
+
+    :raises TypeError: if *names* is a single name.
     """
+    if isinstance(names, str):
+        raise TypeError(
+            f"names is {names!r}. Pass a list of names, such as [{names!r}]."
+        )
     wanted = set(names)
     models = [model for model in bus.get_signal_models() if model.__name__ in wanted]
     for name in sorted(wanted - {model.__name__ for model in models}):
         logger.warning("There is no signal model named %r, it is ignored.", name)
     return models
+
+
+def _check_models(models: object) -> None:
+    """Refuse what is not a list of models; above all a model, or a name, alone."""
+    if isinstance(models, type):
+        given, example = f"the class {models.__name__}", models.__name__
+    elif models is not None and (
+        isinstance(models, (str, bytes)) or not isinstance(models, abc.Iterable)
+    ):
+        given, example = repr(models), "OrderPaid, OrderPlaced"
+    else:
+        return
+    raise TypeError(
+        f"models is {given}. Pass a list of signal models, such as [{example}]."
+    )
 
 
 def _apps_of(db: SQLAlchemy) -> list[flask.Flask]:

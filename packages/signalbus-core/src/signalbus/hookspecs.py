@@ -59,6 +59,18 @@ def signalbus_model_attributes(  # type: ignore[empty-body]  # answered by plugi
 
 
 @hookspec
+def signalbus_settings(  # type: ignore[empty-body]  # answered by plugins
+    bus: SignalBus,
+) -> t.Collection[str]:
+    """Answer the names of the settings that you read from an app's configuration.
+
+    Called once for every app, before :func:`signalbus_init_app`. A setting that begins
+    with ``SIGNALBUS_``, that nobody knows and that is close to a known name is logged
+    as a probable typo. Only plugins that are registered by then are asked.
+    """
+
+
+@hookspec
 def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
     """Look at, or add to, *models*: all models of the database, signal models or not.
 

@@ -31,6 +31,19 @@ ATTRIBUTES = (
     "signalbus_routing_key",
 )
 
+#: The settings of the broker plugin, and of consumers that go by the default prefix.
+SETTINGS = (
+    "SIGNALBUS_RABBITMQ_MAX_ATTEMPTS",
+    "SIGNALBUS_RABBITMQ_PREFETCH_COUNT",
+    "SIGNALBUS_RABBITMQ_PREFETCH_SIZE",
+    "SIGNALBUS_RABBITMQ_QUEUE",
+    "SIGNALBUS_RABBITMQ_RETRY_FIRST_DELAY",
+    "SIGNALBUS_RABBITMQ_RETRY_MAX_DELAY",
+    "SIGNALBUS_RABBITMQ_THREADS",
+    "SIGNALBUS_RABBITMQ_TIMEOUT",
+    "SIGNALBUS_RABBITMQ_URL",
+)
+
 _EXTENSION = "signalbus_rabbitmq"
 
 
@@ -38,6 +51,12 @@ _EXTENSION = "signalbus_rabbitmq"
 def signalbus_init_app(app: Flask) -> None:
     """Read the configuration of *app*; a malformed one is a ``ValueError``."""
     app.extensions[_EXTENSION] = Carrier(app)
+
+
+@hookimpl
+def signalbus_settings() -> tuple[str, ...]:
+    """Answer what an app may say about its broker and its consumer."""
+    return SETTINGS
 
 
 @hookimpl
