@@ -187,6 +187,7 @@ class Proxy:
         self.blocked: t.Callable[[], object] = lambda: None
         self._is_refusing = False
         self._rate: int | None = None
+        self._latency = 0.0
         self._replacement = (b"", b"")
         self._heartbeats = threading.Semaphore(0)
         self._answering = threading.Event()
@@ -222,6 +223,10 @@ class Proxy:
         # Else the system takes a megabyte at once, and the line does not look slow.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         self._rate = rate
+
+    def delay(self, seconds: float) -> None:
+        """Let what the broker answers arrive so much later."""
+        self._latency = seconds
 
     def replace(self, old: bytes, new: bytes) -> None:
         """Change what the broker answers, as a plugin of the broker might."""
@@ -285,6 +290,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
                 self._answering.wait()
+                time.sleep(self._latency)
                 old, new = self._replacement
                 client.sendall(data.replace(old, new) if old else data)
                 if BASIC_ACK in data:

@@ -8,6 +8,7 @@ import socket
 import time
 import typing as t
 
+import pika
 import pytest
 import signalbus_rabbitmq
 from signalbus import BrokerUnavailableError
@@ -251,6 +252,62 @@ def test_no_password_is_ever_logged(
     assert caplog.records
     assert "tell-nobody" not in caplog.text
     assert "guest:guest" not in caplog.text
+
+
+def test_pika_logs_our_connections_for_debugging_only(
+    proxy: Proxy,
+    publisher_to: MakePublisher,
+    queue: str,
+    messages_to: MakeMessages,
+    caught: Catch,
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It has several errors for each attempt; ours tell the same, once."""
+    caplog.set_level(logging.DEBUG)
+    publisher = publisher_to(proxy.url)
+    publisher.publish_messages(messages_to(queue, 1))
+    proxy.cut()
+    publisher.publish_messages(messages_to(queue, 1))
+    for address in (f"127.0.0.1:{free_port}", "no-such-host.invalid"):
+        caught(publisher_to(f"amqp://guest:guest@{address}/"))
+
+    assert {logging.DEBUG} == {
+        each.levelno for each in caplog.records if each.name.startswith("pika.")
+    }
+    assert "Address resolution failed" in caplog.text
+
+
+def test_pika_logs_nothing_about_our_connections(
+    publisher_to: MakePublisher,
+    caught: Catch,
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At the usual level, a broker that is down is not a line of pika's."""
+    caplog.set_level(logging.INFO)
+
+    caught(publisher_to(f"amqp://guest:guest@127.0.0.1:{free_port}/"))
+
+    assert [] == [each for each in caplog.records if each.name.startswith("pika")]
+
+
+def test_pika_logs_the_connections_of_others(
+    publisher_to: MakePublisher,
+    caught: Catch,
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who uses pika by itself, in the same thread or another, misses nothing."""
+    url = f"amqp://guest:guest@127.0.0.1:{free_port}/"
+    caught(publisher_to(url))
+
+    with pytest.raises(pika.exceptions.AMQPConnectionError):
+        pika.BlockingConnection(pika.URLParameters(url))
+
+    assert logging.ERROR in {
+        each.levelno for each in caplog.records if each.name.startswith("pika.")
+    }
 
 
 def cut_once(proxy: Proxy) -> t.Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 import sys
 import threading
 import typing as t
@@ -222,6 +223,67 @@ def test_attempts_that_the_queue_counted_are_counted(
     assert "failed 3 times, 2 of them counted before this delivery: it is" in error
 
 
+def test_what_comes_while_the_consumer_is_replaced_is_no_attempt(
+    broker: Broker,
+    publisher: Publisher,
+    messages_to: MakeMessages,
+    consumer_of: MakeConsumer,
+    proxy: Proxy,
+) -> None:
+    """It is processed like all the rest: a quorum queue never gets it back."""
+    dead = broker.queue()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = broker.queue(**arguments, **{"x-queue-type": "quorum"})
+    publisher.publish_messages(messages_to(queue, 300))
+    proxy.delay(0.01)
+    seen: collections.Counter[bytes] = collections.Counter()
+
+    def process(body: bytes) -> bool:
+        seen[body] += 1
+        return bool(int(body) % 2 or seen[body] > 1 or 1 / 0)
+
+    consumer_of(
+        queue,
+        process,
+        url=proxy.url,
+        draining_mode=True,
+        prefetch_count=10,
+        max_attempts=2,
+        **SOON,
+    ).start()
+
+    assert [] == broker.bodies(dead)
+    assert {b"%d" % n: 2 - n % 2 for n in range(300)} == seen
+
+
+def test_what_came_back_untried_is_no_attempt(
+    broker: Broker, publisher: Publisher, consumer_of: MakeConsumer
+) -> None:
+    """The queue counts each way back; the consumer knows that nothing failed."""
+    dead = broker.queue()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = broker.queue(**arguments, **{"x-queue-type": "quorum"})
+    properties = MessageProperties(message_id="paid:7", delivery_mode=2)
+    publisher.publish_messages([Message("", queue, b"0", properties)])
+    seen: list[bytes] = []
+
+    def process(body: bytes) -> bool:
+        seen.append(body)
+        if len(seen) < 4:
+            sys.exit()
+        return bool(len(seen) > 4 or 1 / 0)
+
+    consumer = consumer_of(queue, process, max_attempts=2, **SOON)
+    for _ in range(3):
+        with pytest.raises(TerminatedConsumption):
+            consumer.start()
+    consumer.draining_mode = True
+    consumer.start()
+
+    assert [b"0"] * 5 == seen
+    assert ([], []) == (broker.bodies(queue), broker.bodies(dead))
+
+
 def test_draining_returns_what_keeps_failing_and_says_so(
     fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
 ) -> None:
@@ -275,6 +337,28 @@ def test_failures_that_are_alike_are_logged_once(
 
     (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
     assert "LookupError: no order b'0'. " in f"{warning.getMessage()} "
+
+
+def test_control_characters_of_an_error_are_escaped(
+    fill: t.Callable[[int], None],
+    queue: str,
+    consumer_of: MakeConsumer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is in a message may be in the error; it must not steer a terminal."""
+    fill(1)
+
+    def process(body: bytes) -> bool:
+        raise LookupError("\x1b[31mFAKE\x07 line\x00\nline")
+
+    with pytest.raises(TerminatedConsumption) as caught:
+        consumer_of(queue, process, draining_mode=True, **SOON).start()
+
+    (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
+    assert warning.getMessage().isprintable()
+    assert logging.Formatter().format(warning).replace("\n", "").isprintable()
+    assert str(caught.value).isprintable()
+    assert r"LookupError: \x1b[31mFAKE\x07 line\x00\nline." in str(caught.value)
 
 
 def test_a_message_that_was_held_for_long_goes_back_to_the_queue(
@@ -448,6 +532,63 @@ def test_a_lost_connection_ends_it(
         consumer_of(queue, lambda body: proxy.cut() is None, url=proxy.url).start()
 
     assert [b"0", b"1", b"2"] == broker.bodies(queue)
+
+
+def test_a_worker_that_hangs_does_not_keep_a_lost_connection_lost(
+    fill: t.Callable[[int], None],
+    queue: str,
+    consumer_of: MakeConsumer,
+    started: t.Callable[[Consumer], threading.Thread],
+    proxy: Proxy,
+    broker: Broker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The consumer can start again; the late answer is not taken for a new one."""
+    fill(1)
+    hung: list[threading.Thread] = []
+    go_on, is_back, end = (threading.Event() for _ in range(3))
+
+    def process(body: bytes) -> bool:
+        if not hung:
+            hung.append(threading.current_thread())
+            proxy.cut()
+            return go_on.wait(60)
+        is_back.set()
+        return bool(end.wait(60) and 1 / 0)
+
+    consumer = consumer_of(queue, process, url=proxy.url, threads=2, **LATE)
+    with pytest.raises(TerminatedConsumption, match=proxy.address):
+        consumer.start()
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    thread = started(consumer)
+    assert is_back.wait(30)
+    go_on.set()
+    hung[0].join()
+    end.set()
+    consumer.stop()
+    thread.join()
+
+    assert "Some workers are still processing" in warning
+    assert [b"0"] == broker.bodies(queue)
+
+
+def test_a_worker_that_hangs_does_not_keep_a_consumer_that_the_broker_ended(
+    fill: t.Callable[[int], None], queue: str, consumer_of: MakeConsumer, broker: Broker
+) -> None:
+    """The connection is there, but nothing comes over it any more."""
+    fill(1)
+    go_on = threading.Event()
+
+    def delete(body: bytes) -> bool:
+        with broker.channel() as channel:
+            channel.queue_delete(queue)
+        return go_on.wait(60)
+
+    with pytest.raises(TerminatedConsumption, match="the queue is gone"):
+        consumer_of(queue, delete).start()
+
+    assert not go_on.is_set()
+    go_on.set()
 
 
 def test_a_deleted_queue_ends_it(

@@ -140,6 +140,35 @@ def test_what_amqp_cannot_carry_is_named(message: t.Any, name: str) -> None:
         encode(message)
 
 
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        (
+            {"id": 1, "weight": 2.5},
+            r"header 'weight' is 2\.5 \(float\)\. A header can be",
+        ),
+        ({"a": {"b": [1, {2}]}}, r"header 'a' contains \{2\} \(set\)\. A"),
+        ({"i": 2**64}, r"header 'i' is 18446744073709551616 \(int\): .* too large"),
+        ({7: 1}, r"the name of a header is 7 \(int\)\. A"),
+        (
+            {"k" * 256: 1},
+            r"a header is 'kkk.* \(str\), which has more than 255 bytes\.",
+        ),
+        ("abc", r"headers is 'abc' \(str\)\."),
+    ],
+)
+def test_the_header_that_amqp_cannot_carry_is_named(headers: t.Any, says: str) -> None:
+    """The error has its name, its value and its type, and what would be right."""
+    with pytest.raises(ValueError, match=says):
+        encode(Message("x", "key", b"", MessageProperties(headers=headers)))
+
+
+def test_the_property_that_amqp_cannot_carry_is_named() -> None:
+    """It is not for the user to find out which it was."""
+    with pytest.raises(ValueError, match=r"priority is 256 \(int\): .* 255\.$"):
+        encode(Message("x", "key", b"", MessageProperties(app_id="a", priority=256)))
+
+
 def test_headers_may_have_all_types_that_amqp_has() -> None:
     """Dates, lists and nested tables go as pika sends them."""
     values = {"when": dt.datetime.now(dt.timezone.utc), "list": [1], "table": {"a": ""}}

@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 import typing as t
 
+import pika.channel
 import pika.exceptions
 
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _pika_logs
 from signalbus_rabbitmq import _reasons
 from signalbus_rabbitmq import _sockets
 from signalbus_rabbitmq import exceptions
@@ -23,6 +25,22 @@ if t.TYPE_CHECKING:
 
 #: How long a connection may take to say goodbye, in seconds.
 FAREWELL = 1.0
+
+
+class Channel(pika.channel.Channel):  # type: ignore[misc]
+    """A channel that can have one callback for what is delivered to any consumer.
+
+    pika returns to the queue what still comes for a consumer that is being cancelled.
+    A quorum queue takes that for a delivery that failed.
+    """
+
+    on_delivery: t.Callable[[t.Any, t.Any, bytes], None] | None = None
+
+    def _on_deliver(self, method_frame: t.Any, header: t.Any, body: bytes) -> None:
+        if self.on_delivery is None:
+            super()._on_deliver(method_frame, header, body)
+        else:
+            self.on_delivery(method_frame.method, header.properties, body)
 
 
 class Connection(pika.SelectConnection):  # type: ignore[misc]
@@ -37,12 +55,14 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         self.blocked_because: str | None = None
         self.is_up = False
         self._last_words: BaseException | None = None
-        super().__init__(
-            parameters,
-            on_open_callback=self._note_open,
-            on_open_error_callback=self._note_loss,
-            on_close_callback=self._note_loss,
-        )
+        with _pika_logs.demoted():
+            super().__init__(
+                parameters,
+                on_open_callback=self._note_open,
+                on_open_error_callback=self._note_loss,
+                on_close_callback=self._note_loss,
+            )
+        _pika_logs.demote_lookups(self.ioloop)
         self.add_on_connection_blocked_callback(self._note_blocked)
         self.add_on_connection_unblocked_callback(self._note_unblocked)
         self.ioloop.activate_poller()
@@ -97,8 +117,7 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         timer = deadline and self.ioloop.call_later(
             self._remaining(deadline), lambda: None
         )
-        self.ioloop.poll()
-        self.ioloop.process_timeouts()
+        self._move()
         if timer:
             self.ioloop.remove_timeout(timer)
         self.check()
@@ -107,8 +126,7 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         """Take in what has arrived, without waiting; return whether it is still up."""
         if not self.loss:
             self.ioloop.add_callback_threadsafe(lambda: None)
-            self.ioloop.poll()
-            self.ioloop.process_timeouts()
+            self._move()
         return self.loss is None
 
     def check(self) -> None:
@@ -123,7 +141,8 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         deadline = time.monotonic() + limit
         try:
             if self.is_open:
-                self.close()
+                with _pika_logs.demoted():
+                    self.close()
             self.wait(lambda: False, deadline)
         except exceptions.DeliveryError:
             self.abort()
@@ -135,11 +154,22 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
             # What is on its way might arrive any time later, and then twice.
             _sockets.discard_unsent(self._socket)
             # Not ConnectionOpenAborted: while it connects, pika takes that amiss.
-            self._terminate_stream(pika.exceptions.AMQPConnectionError("given up"))
+            with _pika_logs.demoted():
+                self._terminate_stream(pika.exceptions.AMQPConnectionError("given up"))
         while not self.loss and time.monotonic() < deadline:
             self.peek()
         self.ioloop.deactivate_poller()
         self.ioloop.close()
+
+    def _move(self) -> None:
+        with _pika_logs.demoted():
+            self.ioloop.poll()
+            self.ioloop.process_timeouts()
+
+    def _create_channel(
+        self, channel_number: int, on_open_callback: t.Callable[[Channel], object]
+    ) -> Channel:
+        return Channel(self, channel_number, on_open_callback)
 
     @property
     def _socket(self) -> socket.socket | None:

@@ -18,6 +18,7 @@ from signalbus_rabbitmq.exceptions import QueueNotFoundError
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
 
 if t.TYPE_CHECKING:
+    from signalbus_rabbitmq._attempts import Attempts
     from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._wakeup import Wakeup
     from signalbus_rabbitmq._workers import Result
@@ -28,6 +29,9 @@ NOT_FOUND = 404
 #: How long the broker may take to know the last acknowledgements, in seconds.
 FAREWELL = 5.0
 
+#: How long the workers may take to finish after something went wrong, in seconds.
+GRACE = 3.0
+
 #: How long to wait before asking again whether a queue is empty, in seconds.
 RECOUNT = 0.1
 
@@ -35,6 +39,8 @@ RECOUNT = 0.1
 class Consumption:
     """What :meth:`Consumer.start` does; everything but processing is in its thread.
 
+    :param attempts: what is known of messages that were here before; what goes back to
+        the queue unsettled is noted there.
     :param is_stopping: tells whether somebody asked for the end.
     :param draining: whether to end when the queue is empty.
     :param on_begin: called once, with what is consumed from where, when messages may
@@ -44,6 +50,7 @@ class Consumption:
     def __init__(  # noqa: PLR0913, PLR0917 all that a run needs to know
         self,
         settings: Settings,
+        attempts: Attempts,
         workers: Workers,
         wakeup: Wakeup,
         is_stopping: t.Callable[[], bool],
@@ -51,6 +58,7 @@ class Consumption:
         on_begin: t.Callable[[str], None],
     ) -> None:
         self._settings = settings
+        self._attempts = attempts
         self._workers = workers
         self._wakeup = wakeup
         self._is_stopping = is_stopping
@@ -58,6 +66,7 @@ class Consumption:
         self._on_begin = on_begin
         self._has_begun = False
         self._consumer_tag: str | None = None
+        self._unsettled: dict[int, Delivered] = {}
         self._failure: TerminatedConsumption | None = None
         self._is_drained = False
         self._empty_counts = 0
@@ -66,14 +75,15 @@ class Consumption:
         """Consume until stopped or drained; raise what else ends it."""
         deadline = time.monotonic() + self._settings.parameters.stack_timeout
         self._connection = Connection.connect(self._settings.parameters, deadline)
+        self._retries = self._make_retries()
         try:
-            self._retries = self._make_retries()
             self._open_channel()
             self._watch_wakeup()
             self._consume()
             self._finish()
         finally:
             self._connection.shut(FAREWELL)
+            self._remember()
         if self._is_drained:
             self._fail_for_messages()
         if self._failure:
@@ -86,22 +96,42 @@ class Consumption:
             reject=lambda delivered: self._nack(delivered, requeue=False),
         )
         call_later = self._connection.ioloop.call_later
-        return Retries(self._settings, self._draining, call_later, fates)
+        return Retries(
+            self._settings, self._attempts, self._draining, call_later, fates
+        )
 
     def _consume(self) -> None:
         while not self._is_ending:
             self._connection.advance()
 
     def _finish(self) -> None:
-        """Take nothing new, and wait for what is being processed."""
+        """Take nothing new, and wait for what is being processed.
+
+        After a failure that is not for ever: a worker that hangs must not keep the
+        consumer from starting again.
+        """
         if self._consumer_tag and self._channel.is_open:
             self._channel.basic_cancel(self._consumer_tag)
         self._workers.discard_waiting()
+        deadline = time.monotonic() + GRACE
+        self._connection.ioloop.call_later(GRACE, lambda: None)
         while self._workers.unfinished:
+            if self._failure and self._is_too_late(deadline):
+                break
             self._connection.advance()
+
+    def _is_too_late(self, deadline: float) -> bool:
+        """Return whether it is no use to wait any longer for what workers answer."""
+        return not self._channel.is_open or time.monotonic() >= deadline
+
+    def _remember(self) -> None:
+        """Note the attempts at what goes back to the queue with the connection."""
+        for returned in (*self._unsettled.values(), *self._retries.held):
+            self._attempts.remember(returned)
 
     def _open_channel(self) -> None:
         self._channel = self._connection.channel(on_open_callback=self._on_open)
+        self._channel.on_delivery = self._on_message
         self._channel.add_on_close_callback(self._on_close)
         self._channel.add_on_cancel_callback(self._on_cancel)
 
@@ -115,7 +145,7 @@ class Consumption:
     def _on_qos(self) -> None:
         self._consumer_tag = self._channel.basic_consume(
             self._settings.queue,
-            on_message_callback=self._on_message,
+            on_message_callback=lambda *_: None,  # on_delivery gets them
             callback=lambda _: self._on_consuming(),
         )
 
@@ -129,7 +159,8 @@ class Consumption:
         """Let the broker send others in place of the messages that are held.
 
         Those count against the prefetch of the consumer that got them: when they have
-        half of it, another one takes over, with a prefetch of its own.
+        half of it, another one takes over, with a prefetch of its own. What is still on
+        its way to the old one is processed like everything else.
         """
         limit = self._settings.prefetch_count
         held = self._retries.held_of(self._consumer_tag)
@@ -138,9 +169,7 @@ class Consumption:
         self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
         self._on_qos()
 
-    def _on_message(
-        self, _: t.Any, method: t.Any, properties: t.Any, body: bytes
-    ) -> None:
+    def _on_message(self, method: t.Any, properties: t.Any, body: bytes) -> None:
         delivered = Delivered(
             method.delivery_tag,
             body,
@@ -153,6 +182,7 @@ class Consumption:
     def _submit(self, delivered: Delivered) -> None:
         """Have *delivered* processed, unless it is too late for that."""
         self._empty_counts = 0
+        self._unsettled[delivered.tag] = delivered
         if not self._is_ending:
             self._workers.submit(delivered)
 
@@ -173,6 +203,7 @@ class Consumption:
         elif result.error:
             self._fail("A worker was told to end", result.error)
         elif result.accepted and self._channel.is_open:
+            self._unsettled.pop(result.delivered.tag, None)
             self._channel.basic_ack(result.delivered.tag)
         elif result.accepted is False:
             self._nack(result.delivered, requeue=False)
@@ -184,6 +215,7 @@ class Consumption:
 
     def _nack(self, delivered: Delivered, *, requeue: bool) -> None:
         if self._channel.is_open:
+            self._unsettled.pop(delivered.tag, None)
             self._channel.basic_nack(delivered.tag, requeue=requeue)
 
     @property

@@ -15,6 +15,7 @@ import pika
 import pika.frame
 import pika.spec
 
+from signalbus_rabbitmq._property_errors import unencodable
 from signalbus_rabbitmq.message import PERSISTENT
 from signalbus_rabbitmq.message import Message
 from signalbus_rabbitmq.message import MessageProperties
@@ -144,7 +145,7 @@ class FrameEncoder:
         try:
             known = self._surroundings.get(key)
         except TypeError as error:
-            raise _unencodable(error) from error
+            raise unencodable(properties, _BEFORE + _AFTER, error) from error
         return known[0] if known else self._remember(key, properties)
 
     def _remember(
@@ -173,7 +174,7 @@ def _encode_surroundings(properties: MessageProperties) -> _Surroundings:
 
 
 def _encode_some(
-    properties: MessageProperties, names: t.Iterable[str]
+    properties: MessageProperties, names: t.Sequence[str]
 ) -> tuple[int, bytes]:
     some = MessageProperties()
     for name in names:
@@ -181,15 +182,8 @@ def _encode_some(
     try:
         flags, *values = some.encode()
     except Exception as error:
-        raise _unencodable(error) from error
+        raise unencodable(properties, names, error) from error
     return _FLAGS.unpack(flags)[0], b"".join(values)
-
-
-def _unencodable(error: Exception) -> ValueError:
-    return ValueError(
-        f"The properties of a message cannot be sent: {error or type(error).__name__}."
-        " Give them the types that AMQP has."
-    )
 
 
 def _encode_message_id(message_id: t.Any) -> bytes:

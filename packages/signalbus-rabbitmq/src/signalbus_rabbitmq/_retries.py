@@ -9,6 +9,7 @@ import typing as t
 from signalbus_rabbitmq._failure_log import FailureLog
 
 if t.TYPE_CHECKING:
+    from signalbus_rabbitmq._attempts import Attempts
     from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._workers import Delivered
 
@@ -23,9 +24,6 @@ HELD_SECONDS_MAX = 600.0
 
 #: How often a message is tried in a run that drains the queue, if nothing limits it.
 DRAINING_ATTEMPTS = 3
-
-#: How many messages that went back to the queue are remembered with their attempts.
-REMEMBERED_MAX = 10_000
 
 
 class Fates(t.NamedTuple):
@@ -46,23 +44,25 @@ class Retries:
 
     The methods are for the thread that serves the connection.
 
+    :param attempts: what is known of messages that were here before.
     :param call_later: calls a function after so many seconds, in that thread.
     """
 
     def __init__(
         self,
         settings: Settings,
+        attempts: Attempts,
         draining: bool,
         call_later: t.Callable[[float, t.Callable[[], None]], object],
         fates: Fates,
     ) -> None:
         self._settings = settings
+        self._attempts = attempts
         self._draining = draining
         self._call_later = call_later
         self._fates = fates
         self._held: dict[int, Delivered] = {}
         self._held_bytes = 0
-        self._remembered: dict[str, int] = {}
         self._failures = FailureLog()
         self.given_up = 0
         self.rejected = 0
@@ -78,21 +78,18 @@ class Retries:
         """Whether no more messages should be taken in place of those held."""
         return len(self._held) >= HELD_MAX or self._held_bytes >= HELD_BYTES_MAX
 
+    @property
+    def held(self) -> t.Iterable[Delivered]:
+        """The messages that are held, with their attempts."""
+        return self._held.values()
+
     def held_of(self, consumer_tag: str | None) -> int:
         """Return how many of a consumer's messages are held."""
         return sum(each.consumer_tag == consumer_tag for each in self._held.values())
 
     def recall(self, delivered: Delivered, redelivered: bool) -> Delivered:
-        """Return *delivered* with the number of attempts that failed before.
-
-        That is what is remembered of a message that went back from here, or what the
-        broker counts: quorum queues do.
-        """
-        count = (delivered.properties.headers or {}).get("x-delivery-count")
-        earlier = count if isinstance(count, int) else 0
-        if redelivered and delivered.properties.message_id:
-            known = self._remembered.pop(delivered.properties.message_id, 0)
-            earlier = max(earlier, known)
+        """Return *delivered* with the number of attempts that failed before."""
+        earlier = self._attempts.recall(delivered, redelivered)
         return delivered._replace(earlier=earlier, attempts=earlier)
 
     def take(self, delivered: Delivered, error: Exception) -> None:
@@ -155,14 +152,8 @@ class Retries:
         if time.monotonic() - due.at < HELD_SECONDS_MAX:
             self._fates.retry(due)
             return
-        self._remember(due)
+        self._attempts.remember(due)
         self._fates.give_back(due)
-
-    def _remember(self, due: Delivered) -> None:
-        if due.properties.message_id:
-            self._remembered[due.properties.message_id] = due.attempts
-        if len(self._remembered) > REMEMBERED_MAX:
-            del self._remembered[next(iter(self._remembered))]
 
 
 def _tally(failed: Delivered) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import queue
 import threading
+import time
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -111,11 +112,17 @@ class Workers:
         for _ in self._threads:
             self._waiting.put(None)
 
-    def join(self) -> None:
-        """End the threads, when each has finished what it is at."""
+    def join(self, limit: float | None = None) -> bool:
+        """End the threads, when each has finished what it is at.
+
+        Return whether all have ended; those that have not by *limit*, in seconds, end
+        by themselves later.
+        """
         self.dismiss()
+        deadline = limit and time.monotonic() + limit
         for thread in self._threads:
-            thread.join()
+            thread.join(deadline and max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while (delivered := self._waiting.get()) is not None:

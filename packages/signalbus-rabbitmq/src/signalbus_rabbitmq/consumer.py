@@ -7,6 +7,8 @@ import typing as t
 from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
 from signalbus_rabbitmq._app import check_app
+from signalbus_rabbitmq._attempts import Attempts
+from signalbus_rabbitmq._consumption import GRACE
 from signalbus_rabbitmq._consumption import Consumption
 from signalbus_rabbitmq._failure_log import logger
 from signalbus_rabbitmq._wakeup import Wakeup
@@ -18,6 +20,9 @@ if t.TYPE_CHECKING:
     from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._workers import Delivered
     from signalbus_rabbitmq.message import MessageProperties
+
+#: How soon workers are expected to finish, in seconds, before that is worth a line.
+PROMPTNESS = 0.5
 
 
 class Consumer:
@@ -79,6 +84,7 @@ class Consumer:
         _settings.check_arguments(self._arguments)
         self._settings: Settings | None = None
         self._app: Flask | None = None
+        self._attempts = Attempts()
         self._wakeup: Wakeup | None = None
         self._is_stopping = False
         self._has_begun = False
@@ -224,14 +230,15 @@ class Consumer:
         try:
             Consumption(
                 settings,
+                self._attempts,
                 workers,
                 wakeup,
                 is_stopping,
                 self.draining_mode,
                 self._note_begin,
             ).run()
-        except Exception:
-            workers.join()
+        except Exception as error:
+            _part_with(workers, error)
             raise
         except BaseException:
             workers.dismiss()  # whoever interrupts does not wait for one that hangs
@@ -271,3 +278,19 @@ def check_processing(consumer: Consumer) -> None:
             f"{type(consumer).__name__} has no process_message(). Define it in a"
             " subclass of signalbus_rabbitmq.Consumer."
         )
+
+
+def _part_with(workers: Workers, error: Exception) -> None:
+    """Give the workers a few seconds to finish, and leave those that hang.
+
+    Nothing that they answer can reach the broker any more.
+    """
+    if workers.join(PROMPTNESS):
+        return
+    logger.warning(
+        "%s Some workers are still processing. They have %.0f seconds to finish; what"
+        " they answer is dropped, and their messages are delivered again.",
+        error,
+        GRACE,
+    )
+    workers.join(GRACE)

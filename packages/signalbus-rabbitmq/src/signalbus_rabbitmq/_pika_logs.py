@@ -1,0 +1,70 @@
+"""Keep down what pika logs about our own connections.
+
+It tells of each failure in several lines at level ERROR, for every attempt; the errors
+that we raise say the same. What pika logs about the user's own connections stays as it
+is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import typing as t
+import weakref
+
+#: Where pika logs what happens to a connection.
+LOGGERS = (
+    "pika.adapters.base_connection",
+    "pika.adapters.select_connection",
+    "pika.adapters.utils.connection_workflow",
+    "pika.adapters.utils.io_services_utils",
+    "pika.adapters.utils.selector_ioloop_adapter",
+    "pika.callback",
+    "pika.channel",
+    "pika.connection",
+    "pika.heartbeat",
+)
+
+_here = threading.local()
+_loops: weakref.WeakSet[t.Any] = weakref.WeakSet()
+
+
+@contextlib.contextmanager
+def demoted() -> t.Iterator[None]:
+    """Have what pika logs meanwhile, in this thread, at level DEBUG."""
+    before = _is_demoting()
+    _here.is_demoting = True
+    try:
+        yield
+    finally:
+        _here.is_demoting = before
+
+
+def demote_lookups(ioloop: t.Any) -> None:
+    """Do the same in the threads that look up host names for *ioloop*."""
+    _loops.add(ioloop)
+
+
+def _is_demoting() -> bool:
+    return getattr(_here, "is_demoting", False)
+
+
+def _is_lookup(thread: threading.Thread) -> bool:
+    """Return whether *thread* is one that pika has started for a loop of ours."""
+    resolver = getattr(getattr(thread, "function", None), "__self__", None)
+    loop = getattr(resolver, "_loop", None)
+    return loop is not None and loop in _loops
+
+
+def _demote(record: logging.LogRecord) -> bool:
+    """Give *record* the level DEBUG if it is about us; return whether to log it."""
+    if not _is_demoting() and not _is_lookup(threading.current_thread()):
+        return True
+    record.levelno = logging.DEBUG
+    record.levelname = logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+for _name in LOGGERS:
+    logging.getLogger(_name).addFilter(_demote)
