@@ -223,14 +223,14 @@ def test_attempts_that_the_queue_counted_are_counted(
     assert "failed 3 times, 2 of them counted before this delivery: it is" in error
 
 
-def test_what_comes_while_the_consumer_is_replaced_is_no_attempt(
+def test_nothing_comes_back_while_the_consumer_is_replaced(
     broker: Broker,
     publisher: Publisher,
     messages_to: MakeMessages,
     consumer_of: MakeConsumer,
     proxy: Proxy,
 ) -> None:
-    """It is processed like all the rest: a quorum queue never gets it back."""
+    """A quorum queue would count it as a failed attempt."""
     dead = broker.queue()
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
     queue = broker.queue(**arguments, **{"x-queue-type": "quorum"})

@@ -8,6 +8,7 @@ import typing as t
 
 import pika
 import pytest
+from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 from pika import frame
@@ -77,6 +78,7 @@ def as_pika(message: t.Any) -> t.Any:
     return b"".join(each.marshal() for each in frames)
 
 
+@example([Message("x", "key", b"", MessageProperties(headers=h)) for h in (None, {})])
 @given(st.lists(messages, max_size=5))
 def test_frames_are_what_pika_would_write(batch: list[Message]) -> None:
     """What is spared between the messages of a batch does not show."""

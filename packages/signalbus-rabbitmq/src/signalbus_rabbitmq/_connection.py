@@ -30,8 +30,8 @@ FAREWELL = 1.0
 class Channel(pika.channel.Channel):  # type: ignore[misc]
     """A channel that can have one callback for what is delivered to any consumer.
 
-    pika returns to the queue what still comes for a consumer that is being cancelled.
-    A quorum queue takes that for a delivery that failed.
+    pika returns to the queue what still comes for a consumer that is being cancelled,
+    and nobody learns of it.
     """
 
     on_delivery: t.Callable[[t.Any, t.Any, bytes], None] | None = None

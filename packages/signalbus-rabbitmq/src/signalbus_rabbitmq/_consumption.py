@@ -67,6 +67,7 @@ class Consumption:
         self._has_begun = False
         self._consumer_tag: str | None = None
         self._unsettled: dict[int, Delivered] = {}
+        self._unsettled_here = 0  # of them, those of the present consumer
         self._failure: TerminatedConsumption | None = None
         self._is_drained = False
         self._empty_counts = 0
@@ -143,6 +144,7 @@ class Consumption:
         )
 
     def _on_qos(self) -> None:
+        self._unsettled_here = 0
         self._consumer_tag = self._channel.basic_consume(
             self._settings.queue,
             on_message_callback=lambda *_: None,  # on_delivery gets them
@@ -159,12 +161,15 @@ class Consumption:
         """Let the broker send others in place of the messages that are held.
 
         Those count against the prefetch of the consumer that got them: when they have
-        half of it, another one takes over, with a prefetch of its own. What is still on
-        its way to the old one is processed like everything else.
+        half of it, another one takes over, with a prefetch of its own. It does so when
+        all of the prefetch is here, so that nothing is on its way: the broker would
+        take that back, and a quorum queue counts it as a delivery that failed.
         """
         limit = self._settings.prefetch_count
+        if not limit or self._unsettled_here < limit or not self._channel.is_open:
+            return
         held = self._retries.held_of(self._consumer_tag)
-        if not limit or held * 2 < limit or self._is_ending or self._retries.is_full:
+        if held * 2 < limit or self._is_ending or self._retries.is_full:
             return
         self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
         self._on_qos()
@@ -177,7 +182,9 @@ class Consumption:
             method.consumer_tag,
             time.monotonic(),
         )
+        self._unsettled_here += method.consumer_tag == self._consumer_tag
         self._submit(self._retries.recall(delivered, method.redelivered))
+        self._replace_consumer()
 
     def _submit(self, delivered: Delivered) -> None:
         """Have *delivered* processed, unless it is too late for that."""
@@ -203,20 +210,23 @@ class Consumption:
         elif result.error:
             self._fail("A worker was told to end", result.error)
         elif result.accepted and self._channel.is_open:
-            self._unsettled.pop(result.delivered.tag, None)
+            self._forget(result.delivered)
             self._channel.basic_ack(result.delivered.tag)
         elif result.accepted is False:
             self._nack(result.delivered, requeue=False)
 
     def _on_error(self, delivered: Delivered, error: Exception) -> None:
         self._retries.take(delivered, error)
-        if self._channel.is_open:
-            self._replace_consumer()
+        self._replace_consumer()
 
     def _nack(self, delivered: Delivered, *, requeue: bool) -> None:
         if self._channel.is_open:
-            self._unsettled.pop(delivered.tag, None)
+            self._forget(delivered)
             self._channel.basic_nack(delivered.tag, requeue=requeue)
+
+    def _forget(self, settled: Delivered) -> None:
+        del self._unsettled[settled.tag]
+        self._unsettled_here -= settled.consumer_tag == self._consumer_tag
 
     @property
     def _source(self) -> str:

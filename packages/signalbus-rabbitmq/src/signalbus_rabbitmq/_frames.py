@@ -141,7 +141,10 @@ class FrameEncoder:
                 "The properties of a message are MessageProperties, not"
                 f" {properties!r:.60}."
             )
-        key = _hashable_values(properties), id(properties.headers or _NO_HEADERS)
+        headers = properties.headers
+        if not headers and headers is not None:  # empty is not the same as none
+            headers = _NO_HEADERS
+        key = _hashable_values(properties), id(headers)
         try:
             known = self._surroundings.get(key)
         except TypeError as error:
