@@ -225,8 +225,8 @@ class Consumption:
             self._channel.basic_nack(delivered.tag, requeue=requeue)
 
     def _forget(self, settled: Delivered) -> None:
-        del self._unsettled[settled.tag]
-        self._unsettled_here -= settled.consumer_tag == self._consumer_tag
+        if self._unsettled.pop(settled.tag, None) is not None:
+            self._unsettled_here -= settled.consumer_tag == self._consumer_tag
 
     @property
     def _source(self) -> str:
