@@ -260,7 +260,7 @@ class Courier:
         """Delete rows whose signals were sent in a transaction that is over.
 
         Their locks were let go, so the application may have changed a row since then,
-        or used its key again: such a row is another signal. It stays, and is named.
+        or used its key again: such a row is another signal, and stays.
         """
         sent = dict(zip(delivery.burst.keys, delivery.values, strict=True))
 
@@ -273,25 +273,33 @@ class Courier:
                 ]
 
         with stopping.shielded():
-            changed = retry.patiently(attempt, self._tries - 1, self._is_transient)
-        delivery.undeleted.update(dict.fromkeys(changed, _changed()))
+            unknown = retry.patiently(attempt, self._tries - 1, self._is_transient)
+        delivery.undeleted.update(dict.fromkeys(unknown, _incomparable()))
 
     def _delete_unchanged(
         self, sent: t.Mapping[PrimaryKey, t.Any], keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
-        """Delete the rows with *keys* that are as they were sent; return the others."""
+        """Delete the rows with *keys* that are as they were sent.
+
+        Return those of which nobody can tell.
+        """
         statements = self._prepared.statements
         params = _keys.among_params(keys)
         with self._executor() as executor:
             found = statements.take(executor, statements.chosen_rows, params)
             values = statements.values(found.signals)
-        same = [
-            key
+        same = {
+            key: statements.are_equal(now, sent[key]) if key in sent else None
             for key, now in zip(found.keys, values, strict=True)
-            if key in sent and statements.are_equal(now, sent[key])
-        ]
-        self._delete_by_keys(same)
-        return [key for key in found.keys if key not in same]
+        }
+        self._delete_by_keys([key for key in same if same[key]])
+        if any(answer is False for answer in same.values()):
+            logger.warning(
+                "Rows of %s changed while their signals were being sent: they stay"
+                " pending, as new signals.",
+                self._declaration.model.__name__,
+            )
+        return [key for key in same if same[key] is None]
 
     def _is_transient(self, error: Exception) -> bool:
         return is_transient(self._bus, error)
@@ -305,10 +313,10 @@ class Courier:
         )
 
 
-def _changed() -> SignalBusError:
+def _incomparable() -> SignalBusError:
     return SignalBusError(
-        "The row was changed while its signal was being sent, or cannot be compared"
-        " with what was sent. It stays pending and is sent again."
+        "The row cannot be compared with what was sent, so it stays, and is sent again."
+        " Give the types of its values an __eq__ method."
     )
 
 

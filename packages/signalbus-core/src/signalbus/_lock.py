@@ -201,17 +201,21 @@ class Statements:
             return signals
         return [vars(signal).copy() for signal in signals]
 
-    def are_equal(self, one: t.Any, other: t.Any) -> bool:
-        """Tell whether two of :meth:`values` have the same columns.
+    def are_equal(self, one: t.Any, other: t.Any) -> bool | None:
+        """Compare the columns of two of :meth:`values`; ``None`` if they cannot be.
 
         Left out is what the database computes, which may differ each time, and what an
         instance has not loaded, as deferred columns.
         """
         if self._as_rows:
-            names = self._stored
-            return all(_is_same(getattr(one, n), getattr(other, n)) for n in names)
-        names = [name for name in self._stored if name in one and name in other]
-        return all(_is_same(one[name], other[name]) for name in names)
+            pairs = [
+                (getattr(one, name), getattr(other, name)) for name in self._stored
+            ]
+        else:
+            names = [name for name in self._stored if name in one and name in other]
+            pairs = [(one[name], other[name]) for name in names]
+        answers = {_is_same(*pair) for pair in pairs}
+        return None if None in answers else False not in answers
 
     def present(
         self, executor: sa.Connection | sa_orm.Session, keys: t.Sequence[PrimaryKey]
@@ -291,9 +295,12 @@ class DeletingStatements(Statements):
         )
 
 
-def _is_same(one: t.Any, other: t.Any) -> bool:
-    """Tell whether two values are equal, or both no number."""
-    return bool(one == other) or bool(one != one and other != other)  # noqa: PLR0124 NaN
+def _is_same(one: t.Any, other: t.Any) -> bool | None:
+    """Tell whether two values are equal, or both no number; ``None`` if unknown."""
+    if one == other or (one != one and other != other):  # noqa: PLR0124 NaN
+        return True
+    is_comparable = type(one).__eq__ is not object.__eq__
+    return False if is_comparable or type(one) is not type(other) else None
 
 
 def _attached(expression: t.Any, table: t.Any) -> t.Any:
