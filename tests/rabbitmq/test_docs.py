@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+import pika
 import pytest
 from signalbus_rabbitmq import MessageProperties
 
@@ -159,7 +161,12 @@ def test_the_block_of_the_first_readme_works_to_the_letter(
     for command, _, answer in steps(FIRST):
         assert answer == run("-m", *command)
     run("-c", pay)
-    assert "billing\t1" in node.control("list_queues", "-p", vhost, "name", "messages")
+    with contextlib.closing(
+        pika.BlockingConnection(pika.URLParameters(f"{node.url}{vhost}"))
+    ) as connection:
+        _, _, body = connection.channel().basic_get("billing", auto_ack=True)
+
+    assert 7 == json.loads(body)["order_id"]
 
     node.control("delete_vhost", vhost)
 

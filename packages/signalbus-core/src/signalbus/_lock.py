@@ -299,8 +299,9 @@ def _is_same(one: t.Any, other: t.Any) -> bool | None:
     """Tell whether two values are equal, or both no number; ``None`` if unknown."""
     if one == other or (one != one and other != other):  # noqa: PLR0124 NaN
         return True
-    is_comparable = type(one).__eq__ is not object.__eq__
-    return False if is_comparable or type(one) is not type(other) else None
+    equality: t.Any = type(one).__eq__
+    by_identity = equality is object.__eq__ and type(one) is type(other)
+    return None if by_identity else False
 
 
 def _attached(expression: t.Any, table: t.Any) -> t.Any:
