@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 
 from signalbus import _keys
-from signalbus._key_types import KeyType
+from signalbus._key_types import key_type
 
 if t.TYPE_CHECKING:
     from signalbus._discover import Declaration
@@ -139,7 +139,7 @@ def _delete_each(columns: Columns) -> DeleteRows:
     names = [f"key_{number}" for number in range(len(columns))]
     statement = sa.delete(columns[0].table).where(
         *[
-            column == sa.bindparam(name, type_=KeyType(column.type))
+            column == sa.bindparam(name, type_=key_type(column.type))
             for column, name in zip(columns, names, strict=True)
         ]
     )

@@ -7,7 +7,7 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.dialects.postgresql as sa_postgresql
 
-from signalbus._key_types import KeyType
+from signalbus._key_types import key_type
 
 if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
@@ -37,11 +37,11 @@ def among(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:
         return equal(columns)
     if len(columns) > 1:
         pairs: t.Any = sa.bindparam("keys", expanding=True)
-        exact = [sa.type_coerce(column, KeyType(column.type)) for column in columns]
+        exact = [sa.type_coerce(column, key_type(column.type)) for column in columns]
         return sa.tuple_(*exact).in_(pairs)
     (column,) = columns
     if dialect in WITH_ARRAYS:
-        return column == sa.any_(_array(KeyType(column.type)))
+        return column == sa.any_(_array(key_type(column.type)))
     return column.in_(sa.bindparam("keys", expanding=True))
 
 
@@ -49,7 +49,7 @@ def equal(columns: Columns) -> sa.ColumnElement[bool]:
     """Return the condition that the key is the first of :func:`among_params`."""
     return sa.and_(
         *[
-            column == sa.bindparam(f"key_{number}", type_=KeyType(column.type))
+            column == sa.bindparam(f"key_{number}", type_=key_type(column.type))
             for number, column in enumerate(columns)
         ]
     )
@@ -87,7 +87,7 @@ def most(columns: Columns, dialect: str) -> int:
 def after(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:
     """Return the condition that the key comes after that of :func:`after_params`."""
     marks: list[sa.ColumnElement[t.Any]] = [
-        sa.bindparam(f"after_{number}", type_=KeyType(column.type))
+        sa.bindparam(f"after_{number}", type_=key_type(column.type))
         for number, column in enumerate(columns)
     ]
     if dialect in WITH_ROW_COMPARISON and len(columns) > 1:
