@@ -76,6 +76,18 @@ def insert(db: SQLAlchemy) -> Insert:
     return execute
 
 
+@pytest.fixture
+def flush_refusing(bus: SignalBus, wire: t.Any) -> t.Callable[[str], None]:
+    """Flush by the given method, with a wire that refuses the signal that says so."""
+
+    def flush(method: str) -> None:
+        wire.failures["refused"] = ValueError("refused")
+        with pytest.raises(ValueError, match="refused"):
+            getattr(bus, method)()
+
+    return flush
+
+
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("kind", LOSSY)
 @pytest.mark.parametrize("listened", [False, True])
@@ -86,7 +98,7 @@ def test_only_the_row_that_was_sent_is_deleted(
     widen: Widen,
     insert: Insert,
     pending: t.Any,
-    wire: t.Any,
+    flush_refusing: t.Callable[[str], None],
     kind: str,
     listened: bool,
     method: str,
@@ -99,9 +111,7 @@ def test_only_the_row_that_was_sent_is_deleted(
         sa.event.listen(model, "before_delete", lambda *_: None)
     widen(model, real)
     insert(model, (short, "refused"), (long, "sent"))
-    wire.failures["refused"] = ValueError("refused")
-    with pytest.raises(ValueError, match="refused"):
-        getattr(bus, method)()
+    flush_refusing(method)
 
     assert ["refused"] == pending(model)
 
@@ -115,7 +125,7 @@ def test_parts_of_a_composite_key_are_told_apart(
     widen: Widen,
     insert: Insert,
     pending: t.Any,
-    wire: t.Any,
+    flush_refusing: t.Callable[[str], None],
     kind: str,
     method: str,
 ) -> None:
@@ -126,9 +136,7 @@ def test_parts_of_a_composite_key_are_told_apart(
     widen(model, real)
     widen(model, real, "part")
     insert(model, (short, "refused", short), (long, "sent", long))
-    wire.failures["refused"] = ValueError("refused")
-    with pytest.raises(ValueError, match="refused"):
-        getattr(bus, method)()
+    flush_refusing(method)
 
     assert {"refused"} <= set(pending(model))
     assert method == "flushordered" or ["refused"] == pending(model)
@@ -175,15 +183,13 @@ def test_text_is_not_taken_for_the_number_it_begins_with(
     widen: Widen,
     insert: Insert,
     pending: t.Any,
-    wire: t.Any,
+    flush_refusing: t.Callable[[str], None],
 ) -> None:
     """An Integer model over a VARCHAR column deletes '5 b', and not '5' too."""
     model = new_model(form="row", signalbus_burst_count=3, **SILENT)
     widen(model, "varchar(30)")
     insert(model, ("5", "refused"), ("5 b", "sent"))
-    wire.failures["refused"] = ValueError("refused")
-    with pytest.raises(ValueError, match="refused"):
-        bus.flushmany()
+    flush_refusing("flushmany")
 
     assert ["refused"] == pending(model)
 
@@ -195,16 +201,14 @@ def test_type_of_the_applications_own_is_widened(
     widen: Widen,
     insert: Insert,
     pending: t.Any,
-    wire: t.Any,
+    flush_refusing: t.Callable[[str], None],
 ) -> None:
     """What a TypeDecorator decorates is no less exact."""
     key = sa.Column(Code, primary_key=True)
     model = new_model(form="row", id=key, signalbus_burst_count=3, **SILENT)
     widen(model, "varchar(50)")
     insert(model, ("abcd", "refused"), ("abcdef", "sent"))
-    wire.failures["refused"] = ValueError("refused")
-    with pytest.raises(ValueError, match="refused"):
-        bus.flushmany()
+    flush_refusing("flushmany")
 
     assert ["refused"] == pending(model)
 
