@@ -98,12 +98,13 @@ class Courier:
         return delivery
 
     def measure(self) -> None:
-        """Find out how large the next rows are, without locking them."""
+        """Find out how large the next rows are, without locking them.
+
+        What cannot be read is told when it is to be sent.
+        """
         statements, size = self._prepared.statements, self._prepared.burst_size
         with (
-            contextlib.suppress(
-                Exception
-            ),  # what cannot be read is told when it is sent
+            contextlib.suppress(Exception),
             _connect.transaction(self._connection),
         ):
             size.measure(statements.sample(self._connection, size.names, SAMPLE))

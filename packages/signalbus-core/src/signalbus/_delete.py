@@ -50,7 +50,7 @@ class Deletion:
 
     def __init__(self, declaration: Declaration, dialect: sa.Dialect) -> None:
         columns = t.cast("Columns", declaration.key_columns)
-        self._delete_rows = _deleter(columns, dialect)
+        self._delete_rows = _deleter(declaration, columns, dialect)
         self._most = _keys.MOST // len(columns)
 
     def rows(self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]) -> int:
@@ -68,7 +68,9 @@ class Deletion:
         session.flush()
 
 
-def _deleter(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
+def _deleter(
+    declaration: Declaration, columns: Columns, dialect: sa.Dialect
+) -> DeleteRows:
     """Return what deletes rows by their keys, and reads no others.
 
     MySQL locks all rows that a DELETE reads, and may choose to scan the table for a
@@ -79,9 +81,10 @@ def _deleter(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
     if dialect.name not in _keys.MYSQL:
         return _delete_listed(columns, dialect)
     (column, *others) = columns
-    if others or not _is_indexed_number(column) or not _is_plain(column):
-        return _delete_each(columns)
-    return _delete_joined(column, dialect)
+    is_number = not others and isinstance(column.type, sa.Integer)
+    if is_number and declaration.is_keyed and _is_plain(column):
+        return _delete_joined(column, dialect)
+    return _delete_each(columns)
 
 
 def _delete_listed(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
@@ -91,12 +94,6 @@ def _delete_listed(columns: Columns, dialect: sa.Dialect) -> DeleteRows:
         return connection.execute(statement, _keys.among_params(keys)).rowcount
 
     return delete_rows
-
-
-def _is_indexed_number(column: sa.Column[t.Any]) -> bool:
-    """Tell whether a column is a number, and the whole primary key of its table."""
-    is_number = isinstance(column.type, sa.Integer)
-    return is_number and list(column.table.primary_key) == [column]
 
 
 def _is_plain(column: sa.Column[t.Any]) -> bool:

@@ -71,6 +71,11 @@ class Declaration:
         """The columns of its primary key."""
         return self.mapper.primary_key
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether its primary key is the table's own: unique, and with an index."""
+        return set(self.table.primary_key) == set(self.key_columns)
+
     def describe(self, key: t.Sequence[t.Any]) -> str:
         """Name the signal with this primary *key*, for people."""
         values = ", ".join(

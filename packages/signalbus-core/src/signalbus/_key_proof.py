@@ -59,7 +59,7 @@ class KeyProof:
         self._is_typed = dialect in _keys.WITH_ARRAYS | _keys.MYSQL
         # A DELETE counts its rows, a session does not, and loads a row of a key once.
         is_counted = declaration.as_rows and not always
-        self._may_repeat = not is_counted or not _is_primary(declaration)
+        self._may_repeat = not is_counted or not declaration.is_keyed
 
     def holds(self, keys: t.Sequence[PrimaryKey], present: Present) -> bool:
         """Tell whether each of *keys* finds its own row, and no other.
@@ -93,9 +93,3 @@ def _exact_values(
     """Return the types of values that need no proof; none for types of others."""
     known = _EXACT if dialect == "sqlite" else _EXACT + _EXACT_ELSEWHERE
     return next((exact for kind, exact in known if isinstance(column_type, kind)), ())
-
-
-def _is_primary(declaration: Declaration) -> bool:
-    """Tell whether the mapper's primary key is the table's, which makes it unique."""
-    mapper = declaration.mapper
-    return set(declaration.table.primary_key) == set(mapper.primary_key)

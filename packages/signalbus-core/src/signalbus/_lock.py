@@ -45,6 +45,7 @@ class Statements:
         self._model = declaration.model
         self._mapper = declaration.mapper
         self._as_rows = declaration.as_rows
+        self._is_keyed = declaration.is_keyed
         self.dialect = dialect
         names = _rows.attribute_names(self._mapper)
         self._names = names
@@ -169,7 +170,7 @@ class Statements:
         """
         table = self._mapper.local_table
         ordered = select.order_by(*self._key)
-        if self.dialect not in _keys.MYSQL or not _is_keyed(self._mapper, table):
+        if self.dialect not in _keys.MYSQL or not self._is_keyed:
             return ordered
         return ordered.with_hint(table, "FORCE INDEX (PRIMARY)", self.dialect)
 
@@ -318,11 +319,6 @@ def _attached(expression: t.Any, table: t.Any) -> t.Any:
 
     clause = getattr(expression, "__clause_element__", lambda: expression)()
     return sa_visitors.replacement_traverse(clause, {}, replace)
-
-
-def _is_keyed(mapper: sa_orm.Mapper[t.Any], table: t.Any) -> bool:
-    """Tell whether the mapper's primary key is the table's."""
-    return set(table.primary_key) == set(mapper.primary_key)
 
 
 def _identity(instance: object) -> PrimaryKey:
