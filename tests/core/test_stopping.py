@@ -234,3 +234,51 @@ def test_a_stopped_function_loses_its_race_but_once_more(
             race()
 
     assert [0, 1] == tries
+
+
+def test_the_first_signal_stops_the_token() -> None:
+    """SIGTERM and SIGINT end the waits; whoever wants to hears which one came."""
+    heard: list[int] = []
+    for number in stopping.SIGNALS:
+        token = StopToken()
+        with token.on_signals(heard.append):
+            signal.raise_signal(number)
+
+        assert token.is_stopping
+
+    assert list(stopping.SIGNALS) == heard
+
+
+def test_after_the_first_signal_both_have_their_default_action() -> None:
+    """A second signal ends the process, whatever it is doing."""
+    with StopToken().on_signals():
+        signal.raise_signal(signal.SIGTERM)
+
+        assert [signal.SIG_DFL] * 2 == [signal.getsignal(n) for n in stopping.SIGNALS]
+
+
+def test_handlers_of_before_come_back() -> None:
+    """A program gets its own handlers back, whether a signal came or not."""
+    before = [signal.getsignal(number) for number in stopping.SIGNALS]
+    with StopToken().on_signals():
+        signal.raise_signal(signal.SIGINT)
+
+    assert before == [signal.getsignal(number) for number in stopping.SIGNALS]
+
+
+def test_other_threads_set_no_handlers() -> None:
+    """Where Python allows no handler, the work goes on without one."""
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with StopToken().on_signals():
+                pass
+        except ValueError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert [] == errors

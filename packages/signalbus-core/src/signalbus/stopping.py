@@ -1,15 +1,15 @@
-"""Stop waiting when told to: what all waits of signalbus look at.
+"""Stop waiting when told to: the mechanism behind every wait of signalbus.
 
-Whoever runs something that can be told to stop (a command, a relay, a consumer) makes a
+A program that can be told to stop (a command, a relay, a consumer) makes a
 :class:`StopToken`, and runs its work with the token active::
 
     token = StopToken()
-    signal.signal(signal.SIGTERM, lambda *_: token.stop())
-    with token.active():
+    with token.active(), token.on_signals():
         bus.flushmany()
 
-From then on, every wait in that thread ends at once, and no further burst begins. The
-burst at hand is finished. Code that waits calls :func:`wait` instead of ``time.sleep``.
+Once the token is stopped, every wait in that thread ends at once, and no further burst
+begins. The burst at hand is finished. Code that waits calls :func:`wait` instead of
+``time.sleep``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ import contextlib
 import contextvars
 import os
 import selectors
+import signal
 import socket
+import threading
 import time
 import typing as t
 import weakref
 
 __all__ = ["StopToken", "current", "is_stopping", "shielded", "wait"]
+
+#: The signals that ask a process to end.
+SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT)
 
 #: The longest time between two looks at the clock, in seconds. A signal that another
 #: thread received does not wake the main thread, where its handler has to run.
@@ -92,6 +97,34 @@ class StopToken:
         """
         with _activated(self):
             yield self
+
+    @contextlib.contextmanager
+    def on_signals(
+        self, notify: t.Callable[[int], object] = lambda _: None
+    ) -> t.Iterator[StopToken]:
+        """Let SIGTERM and SIGINT stop this token.
+
+        The first of them stops the token, and gives both their default action: a second
+        one ends the process at once. On leaving the context, the handlers of before are
+        restored. Outside the main thread, Python allows no handler, and none is set.
+
+        :param notify: called with the number of the first signal, in its handler.
+        """
+
+        def handle(number: int, _: object) -> None:
+            for each in SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            self.stop()
+            notify(number)
+
+        before: dict[signal.Signals, t.Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {each: signal.signal(each, handle) for each in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _open(self) -> None:
         """Make the sockets; they are closed when the token is no longer used."""
