@@ -97,8 +97,11 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
 
 def notify(manager: pluggy.PluginManager, hook: str, **facts: t.Any) -> None:
     """Call a notification *hook*, and raise nothing."""
+    caller = getattr(manager.hook, hook)
+    if not caller.get_hookimpls():
+        return
     try:
-        getattr(manager.hook, hook)(**facts)
+        caller(**facts)
     except Exception:
         logger.exception("A plugin that wraps %s failed.", hook)
 
