@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import sys
 import traceback
 import typing as t
 
@@ -9,6 +13,12 @@ import click
 from flask import current_app
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
+
+#: What Ctrl-C answers, in the place of the progress or of the "^C".
+STOPPING = (
+    b"\r\033[KStopping after the current burst, if any."
+    b" Press Ctrl-C again to quit at once.\n"
+)
 
 
 def tell_sent(count: int) -> None:
@@ -55,3 +65,12 @@ def reasons_of(error: BaseException) -> list[str]:
 def describe(error: BaseException) -> str:
     """Return *error* as one line: its type, and what it says."""
     return describe_error(error)
+
+
+def tell_stopping(signum: int) -> None:
+    """Print on a terminal how Ctrl-C ends the command. Called by a signal handler."""
+    if signum == signal.SIGINT and sys.stderr.isatty():
+        # Not through sys.stderr, which may be in the middle of a write. A terminal that
+        # is gone must not raise into the burst.
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), STOPPING)

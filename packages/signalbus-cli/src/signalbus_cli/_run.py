@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.stopping import StopToken
+
 from signalbus_cli._logs import shown_warnings
 from signalbus_cli._repeated import Repeated
 from signalbus_cli._report import reasons_of
 from signalbus_cli._report import tell_error
 from signalbus_cli._report import tell_recovery
 from signalbus_cli._report import tell_sent
-from signalbus_cli._stop import Stop
+from signalbus_cli._report import tell_stopping
+from signalbus_cli._schedule import starts
 from signalbus_cli._watch import Watch
 
 if t.TYPE_CHECKING:
     from flask import Flask
     from signalbus import SignalBus
-    from signalbus.stopping import StopToken
 
 
 def run(
@@ -30,9 +32,10 @@ def run(
     """
     clean = True
     repeated = Repeated()
-    with shown_warnings(), Stop() as stop:
-        for _ in stop.starts(repeat):
-            clean = _run_once(app, flush, repeated, stop.token)
+    token = StopToken()
+    with shown_warnings(), token.active(), token.on_signals(tell_stopping):
+        for _ in starts(repeat, token.wait):
+            clean = _run_once(app, flush, repeated, token)
     return clean
 
 
