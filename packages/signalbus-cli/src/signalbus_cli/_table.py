@@ -17,7 +17,7 @@ _OWNER = re.compile(r"\b[^\W\d]\w*\.(?=\w)")
 
 
 def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
-    """Return the row of *model*: its name, sender, burst count, autoflush and order."""
+    """Return the row of *model*: name, sender, burst count, autoflush and order."""
     autoflush = bus.autoflush and getattr(model, "signalbus_autoflush", True)
     return (
         model.__name__,
@@ -28,26 +28,25 @@ def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
     )
 
 
-def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
-    """Return the lines of a table with these *heads*, each column as wide as it must.
-
-    A table without rows has no lines at all.
-    """
+def format_table(
+    headers: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]
+) -> list[str]:
+    """Return the lines of a table whose columns are aligned; none without *rows*."""
     if not rows:
         return []
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     return [
         "  ".join(
             cell.ljust(width) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
-        for row in (heads, *rows)
+        for row in (headers, *rows)
     ]
 
 
 def _sender(bus: SignalBus, model: SignalModel) -> str:
-    """Name the broker, or the model's own method, that sends its signals.
+    """Return the broker, or the model's own method, that sends its signals.
 
-    A broker is marked if nobody answers to its name.
+    A broker that no plugin implements is marked.
     """
     for method in ("send_signalbus_messages", "send_signalbus_message"):
         if getattr(model, "send_signalbus_message", None) and hasattr(model, method):
@@ -58,7 +57,7 @@ def _sender(bus: SignalBus, model: SignalModel) -> str:
 
 
 def _expression(expression: t.Any) -> str:
-    """Write a column or an expression without the name of its table."""
+    """Return the text of a column or an expression without the name of its table."""
     if isinstance(expression, sa_orm.MappedColumn):
         expression = expression.column
     return _OWNER.sub("", str(expression))
