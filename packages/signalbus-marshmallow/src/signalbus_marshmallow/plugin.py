@@ -17,10 +17,10 @@ if t.TYPE_CHECKING:
 
 @hookimpl
 def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
-    """Give every model its ``__marshmallow__``, and signal models an instance of it.
+    """Set ``__marshmallow__`` on every model, and an instance of it on signal models.
 
-    What the user wrote is left alone. May be called again: what is there stays. A model
-    that is refused keeps none of the others from getting theirs.
+    Keeps what the user defined, and what an earlier call has set. If a model is
+    refused, the others get their schemas before the error is raised.
     """
     refusals = []
     for model in models:
