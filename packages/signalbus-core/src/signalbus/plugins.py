@@ -11,7 +11,12 @@ import pluggy
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
 
-__all__ = ["PluginManager", "make_plugin_manager"]
+__all__ = [
+    "PluginManager",
+    "broker_names",
+    "is_missing_broker",
+    "make_plugin_manager",
+]
 
 logger = logging.getLogger("signalbus")
 
