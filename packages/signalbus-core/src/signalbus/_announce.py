@@ -44,7 +44,7 @@ class ModelAnnouncer:
                 this.announce()
             except Exception as error:  # noqa: BLE001 raised again by get_signal_models
                 text = escape_controls(str(error))
-                logger.error("A plugin refuses the models: %s", text)  # noqa: TRY400 no fault of the code
+                logger.error("A plugin rejected the models: %s", text)  # noqa: TRY400 no fault of the code
 
         sa.event.listen(sa_orm.Mapper, "after_configured", announce)
 

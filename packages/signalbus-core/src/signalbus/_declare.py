@@ -87,7 +87,7 @@ def _senders(
         return True, None, None
     if not callable(send_one):
         raise _refusal(
-            model, "has a send_signalbus_message that is not a method", "Define it"
+            model, "has a send_signalbus_message that is not a method", "Make it one"
         )
     if send_burst is not None and not inspect.ismethod(send_burst):
         raise _refusal(
@@ -149,7 +149,7 @@ def checked_burst_count(model: SignalModel, count: object) -> int:
         raise _refusal(
             model,
             f"has a signalbus_burst_count of {count!r}",
-            "Set it to a positive integer: how many signals go into one transaction",
+            "Set it to the number of signals per transaction, a positive integer",
         )
     return count
 

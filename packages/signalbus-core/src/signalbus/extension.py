@@ -289,8 +289,8 @@ class SignalBus:
         if app is None:
             raise RuntimeError(
                 f"This signal bus has {len(self._apps)} apps, and none of them is the"
-                " current one. Push the context of the app that you mean:"
-                " 'with app.app_context():'."
+                " current one. Push the context of one of them: 'with"
+                " app.app_context():'."
             )
         return app.app_context()
 

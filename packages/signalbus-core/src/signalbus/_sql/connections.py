@@ -142,13 +142,12 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
     return engine
 
 
-@contextlib.contextmanager
-def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
-    """Run a transaction on *connection*."""
+def transaction(
+    connection: sa.Connection,
+) -> contextlib.AbstractContextManager[sa.Transaction]:
+    """Begin a transaction on *connection*, which commits unless an error is raised."""
     _renew(connection)
-    run = _transactions.get(connection.dialect.name, sa.Connection.begin)
-    with run(connection) as own:
-        yield own
+    return _transactions.get(connection.dialect.name, sa.Connection.begin)(connection)
 
 
 @contextlib.contextmanager
