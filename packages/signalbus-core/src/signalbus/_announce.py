@@ -1,4 +1,4 @@
-"""Tell the plugins of new models, and the log of those that look wrong."""
+"""Announce new models to the plugins, and log those that look wrong."""
 
 from __future__ import annotations
 

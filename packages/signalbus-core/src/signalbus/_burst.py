@@ -173,8 +173,11 @@ class BurstRunner:
         if not keys:
             raise error
         result.locked = result.burst = Burst([None] * len(keys), keys)
-        alone = len(keys) == 1
-        result.outcome = Outcome({0: error}) if alone else Outcome(unknown=error)
+        if len(keys) == 1:
+            result.outcome = Outcome({0: error})
+            self._finish_late(result, error)
+        else:
+            result.outcome = Outcome(unknown=error)
 
     def _finish_late(self, result: BurstResult, error: Exception) -> None:
         """Finish a burst whose transaction failed after its sender had answered."""

@@ -99,7 +99,7 @@ def _senders(
 
 
 def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
-    """Refuse a model without a single form, unless it is plainly a broker's."""
+    """Refuse a model without a single form, unless it clearly belongs to a broker."""
     has_broker = getattr(model, "signalbus_broker", None) is not None
     if has_burst_form and has_broker:
         raise _refusal(
@@ -124,7 +124,7 @@ def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
 
 
 def _is_bound(model: SignalModel, name: str) -> bool:
-    """Tell whether a method is called with a signal only: a class or static method."""
+    """Return whether a method takes a signal only: it is a class or static method."""
     attribute = inspect.getattr_static(model, name)
     return isinstance(attribute, (classmethod, staticmethod))
 

@@ -60,9 +60,12 @@ class LateDeletion:
                 self._delete_confirmed(result, error)
 
     def _settle_failed(self, failed: Failed) -> None:
+        """Settle those failed signals whose rows can be locked again."""
+
         def attempt() -> None:
             with connections.transaction(self._connection):
-                self._settle((), failed)
+                locked = self._table.statements.lock(self._connection, list(failed))
+                self._settle((), {key: failed[key] for key in locked})
 
         if self._settlement.is_wanted:
             try:

@@ -103,7 +103,7 @@ class Sender:
     def send(self, signals: t.Sequence[Signal]) -> Outcome:
         """Send *signals* and return what became of them.
 
-        :raises NoBrokerError: if nobody sends this model.
+        :raises NoBrokerError: if no plugin sends this model.
         """
         return (self._in_order if self._one_by_one else self._at_once)(signals)
 

@@ -135,7 +135,7 @@ class SignalBus:
 
     @property
     def synchronous_commit(self) -> bool:
-        """Whether PostgreSQL writes a flush's commit to disk before it answers.
+        """Whether PostgreSQL writes the commit of a flush to disk before it returns.
 
         ``True`` unless the app's configuration sets ``SIGNALBUS_SYNCHRONOUS_COMMIT`` to
         ``False``. Then flushes are faster, and a crash of the database server may bring

@@ -38,7 +38,7 @@ def connect(
     At that level, a row that another transaction has deleted is passed over; at higher
     levels it would be a serialization failure.
 
-    :param wait_for_disk: whether PostgreSQL writes commits to disk before it answers.
+    :param wait_for_disk: whether PostgreSQL writes commits to disk before it returns.
     """
     engine = _engine(db, declaration)
     _refuse_shared_connection(engine)
