@@ -172,7 +172,7 @@ def mysql_code(error: sa_exc.DBAPIError) -> int | None:
 
 
 def _is_locked_sqlite(error: sa_exc.DBAPIError) -> bool:
-    """Recognize SQLITE_BUSY and SQLITE_LOCKED by text: Python 3.10 has no numbers."""
+    """Recognize SQLITE_BUSY and SQLITE_LOCKED by their text."""
     message = str(error.orig)
     return isinstance(error, sa_exc.OperationalError) and (
         message.startswith(("database is locked", "database table is locked"))
