@@ -203,7 +203,7 @@ class LockingStatements:
     def lock(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
-        """Lock rows by their keys alone, and return the keys of those that were free."""
+        """Lock rows by their keys alone, and return the keys that were free."""
         locking = self._locking(self._keys_left)
         return [
             tuple(row)
