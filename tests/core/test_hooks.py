@@ -316,7 +316,7 @@ def test_refused_models_are_logged_once_and_raised_always(
 
     sa_orm.configure_mappers()
 
-    assert [f"A plugin refuses the models: [{greeting}] cannot be sent"] == [
+    assert [f"A plugin rejected the models: [{greeting}] cannot be sent"] == [
         message for message in caplog.messages if str(greeting) in message
     ]
     for _ in range(2):

@@ -87,7 +87,7 @@ def _senders(
         return True, None, None
     if not callable(send_one):
         raise _refusal(
-            model, "has a send_signalbus_message that is not a method", "Define it"
+            model, "has a send_signalbus_message that is not a method", "Make it one"
         )
     if send_burst is not None and not inspect.ismethod(send_burst):
         raise _refusal(
@@ -99,7 +99,7 @@ def _senders(
 
 
 def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
-    """Refuse a model without a single form, unless it is plainly a broker's."""
+    """Refuse a model without a single form, unless it clearly belongs to a broker."""
     has_broker = getattr(model, "signalbus_broker", None) is not None
     if has_burst_form and has_broker:
         raise _refusal(
@@ -124,7 +124,7 @@ def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
 
 
 def _is_bound(model: SignalModel, name: str) -> bool:
-    """Tell whether a method is called with a signal only: a class or static method."""
+    """Return whether a method takes a signal only: it is a class or static method."""
     attribute = inspect.getattr_static(model, name)
     return isinstance(attribute, (classmethod, staticmethod))
 
@@ -149,7 +149,7 @@ def checked_burst_count(model: SignalModel, count: object) -> int:
         raise _refusal(
             model,
             f"has a signalbus_burst_count of {count!r}",
-            "Set it to a positive integer: how many signals go into one transaction",
+            "Set it to the number of signals per transaction, a positive integer",
         )
     return count
 

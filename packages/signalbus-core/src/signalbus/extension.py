@@ -135,7 +135,7 @@ class SignalBus:
 
     @property
     def synchronous_commit(self) -> bool:
-        """Whether PostgreSQL writes a flush's commit to disk before it answers.
+        """Whether PostgreSQL writes the commit of a flush to disk before it returns.
 
         ``True`` unless the app's configuration sets ``SIGNALBUS_SYNCHRONOUS_COMMIT`` to
         ``False``. Then flushes are faster, and a crash of the database server may bring
@@ -153,6 +153,13 @@ class SignalBus:
         _discover.registry_of(self.db.Model).configure()
         self._announcer.announce()
         return _discover.find_signal_models(self)
+
+    def is_signal_model(self, model: type[t.Any]) -> bool:
+        """Return whether *model* declares how its instances are sent, rightly or not.
+
+        It has a send method, or the name of a broker.
+        """
+        return self._declarations.is_sendable(model)
 
     def declaration(self, model: SignalModel) -> Declaration:
         """Return what *model* declares about its signals, checked and complete.
@@ -282,8 +289,8 @@ class SignalBus:
         if app is None:
             raise RuntimeError(
                 f"This signal bus has {len(self._apps)} apps, and none of them is the"
-                " current one. Push the context of the app that you mean:"
-                " 'with app.app_context():'."
+                " current one. Push the context of one of them: 'with"
+                " app.app_context():'."
             )
         return app.app_context()
 
