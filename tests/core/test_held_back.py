@@ -564,3 +564,66 @@ def test_one_by_one_leaves_what_is_held_back(
 
     assert ["a", "b"] == sorted(wire.sent)
     assert ["bad", "held"] == pending(model)
+
+
+class Fails(Holds):
+    """Fails at once, or when it is asked about keys, for one model."""
+
+    def __init__(self, model: SignalModel, *, at_once: bool) -> None:
+        """Fail for *model*."""
+        super().__init__({})
+        self.model = model
+        self.at_once = at_once
+
+    @hookimpl
+    def signalbus_held_back(self, model: SignalModel) -> t.Any:
+        """Raise at once, or return itself."""
+        if model is self.model and self.at_once:
+            raise LookupError("no list")
+        return self if model is self.model else None
+
+    def among(self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]) -> t.Any:
+        """Raise."""
+        raise LookupError("no list")
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_plugin_that_raises_keeps_its_model(
+    bus: SignalBus,
+    new_model: t.Any,
+    record: t.Any,
+    wire: t.Any,
+    pending: t.Any,
+    at_once: bool,
+    method: str,
+) -> None:
+    """Nothing of the model is sent, the other models are, and the error is raised."""
+    first, second = new_model("First", signalbus_burst_count=2), new_model("Second")
+    bus.plugin_manager.register(Fails(first, at_once=at_once))
+    record(first, "a", "b")
+    record(second, "c")
+    with pytest.raises(LookupError, match="no list"):
+        getattr(bus, method)()
+
+    assert ["c"] == wire.sent
+    assert ["a", "b"] == pending(first)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_plugin_that_raises_fails_no_commit(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    greeting: SignalModel,
+    pending: t.Any,
+    caplog: pytest.LogCaptureFixture,
+    at_once: bool,
+) -> None:
+    """Autoflush logs the error, and leaves the signals."""
+    bus.plugin_manager.register(Fails(greeting, at_once=at_once))
+    db.session.add(greeting(text="a"))
+    db.session.commit()
+
+    assert ["a"] == pending(greeting)
+    assert "no list" in caplog.text
