@@ -153,7 +153,7 @@ def test_a_savepoint_is_not_a_commit(
 def test_rollback_is_not_reported(
     db: SQLAlchemy, greeting: SignalModel, listener: Listener
 ) -> None:
-    """A transaction that rolls back has recorded nothing; the next one starts afresh."""
+    """A transaction that rolls back has recorded nothing; the next begins afresh."""
     db.session.add(greeting(id=1, text="a"))
     db.session.flush()
     db.session.rollback()

@@ -443,7 +443,7 @@ def test_signal_blocks_if_any_plugin_says_so(
 def test_plugin_is_asked_once_for_each_model_of_a_run(
     bus: SignalBus, new_model: t.Any, record: t.Any, method: str
 ) -> None:
-    """What it returns holds for the whole run, and other models are not its business."""
+    """What it returns holds for the run; models that are not flushed are left out."""
     plugin = Holds({})
     bus.plugin_manager.register(plugin)
     first, second, _ = new_model("First"), new_model("Second"), new_model("Third")

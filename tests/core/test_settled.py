@@ -177,7 +177,9 @@ def test_rows_are_still_there(
     seen: list[list[str]] = []
 
     def look(connection: sa.Connection) -> None:
-        keys = [key for sent, failed in clerk.bursts[-1:] for (key,) in (*sent, *failed)]
+        keys = [
+            key for sent, failed in clerk.bursts[-1:] for (key,) in (*sent, *failed)
+        ]
         query = sa.select(table.c.text).where(table.c.id.in_(keys)).order_by(table.c.id)
         seen.append(list(connection.scalars(query)))
 
@@ -665,7 +667,7 @@ def test_failed_signal_is_kept_when_a_plugin_raises(
     wire: t.Any,
     burst_count: int,
 ) -> None:
-    """The run raises the sender's error; the signals that failed are not tried again."""
+    """The run raises the sender's error; what failed is not tried again."""
     _break(clerk, LookupError("no ink"), times=99)
     model = new_model(signalbus_burst_count=burst_count)
     record(model, "a", "bad", "b")
