@@ -155,10 +155,7 @@ class SignalBus:
         return _discover.find_signal_models(self)
 
     def is_signal_model(self, model: type[t.Any]) -> bool:
-        """Return whether *model* declares how its instances are sent, rightly or not.
-
-        It has a send method, or the name of a broker.
-        """
+        """Return whether *model* has a send method or a broker, rightly declared or not."""
         return self._declarations.is_sendable(model)
 
     def declaration(self, model: SignalModel) -> Declaration:
@@ -250,7 +247,6 @@ class SignalBus:
 
     def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
         """Return *models*, each once, or all; refuse what is not a signal model."""
-        self._require_app()
         _discover.check_models(models)
         known = self.get_signal_models()
         return known if models is None else _discover.choose(models, known)
