@@ -13,15 +13,21 @@ from pathlib import Path
 from flask import current_app
 from signalbus import BrokerUnavailableError
 from signalbus import hookimpl
-from sqlalchemy import inspect
+
+if t.TYPE_CHECKING:
+    from signalbus import Declaration
+    from signalbus import SignalBus
 
 
 @hookimpl
-def signalbus_send_burst(model: type[t.Any], signals: t.Sequence[t.Any]) -> bool | None:
+def signalbus_send_burst(
+    bus: SignalBus, model: type[t.Any], signals: t.Sequence[t.Any]
+) -> bool | None:
     """Append *signals* to the file; they are confirmed when the disk has them."""
-    if getattr(model, "signalbus_broker", None) != "filebroker":
+    declaration = bus.declaration(model)
+    if declaration.broker != "filebroker":
         return None
-    lines = [json.dumps(_describe(model, signal), default=str) for signal in signals]
+    lines = [json.dumps(_message(declaration, each), default=str) for each in signals]
     try:
         with Path(current_app.config["SIGNALBUS_FILEBROKER_PATH"]).open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -32,6 +38,7 @@ def signalbus_send_burst(model: type[t.Any], signals: t.Sequence[t.Any]) -> bool
     return True
 
 
-def _describe(model: type[t.Any], signal: t.Any) -> dict[str, t.Any]:
-    names = [column.key for column in inspect(model).column_attrs]
-    return {"signal": model.__name__} | {name: getattr(signal, name) for name in names}
+def _message(declaration: Declaration, signal: t.Any) -> dict[str, t.Any]:
+    names = declaration.mapper.column_attrs.keys()
+    values = {name: getattr(signal, name) for name in names}
+    return {"signal": declaration.model.__name__, **values}
