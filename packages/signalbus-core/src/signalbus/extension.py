@@ -155,7 +155,7 @@ class SignalBus:
         return _discover.find_signal_models(self)
 
     def is_signal_model(self, model: type[t.Any]) -> bool:
-        """Return whether *model* has a send method or a broker, rightly declared or not."""
+        """Return whether *model* has a send method or a broker, rightly or wrongly."""
         return self._declarations.is_sendable(model)
 
     def declaration(self, model: SignalModel) -> Declaration:
