@@ -5,8 +5,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
@@ -74,3 +76,41 @@ def test_database_that_fails_does_not_stop_the_other(
         bus.flush()
 
     assert ["b"] == wire.sent
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+def test_hooks_get_connections_to_the_database_of_the_model(
+    db: SQLAlchemy,
+    bus: SignalBus,
+    here: t.Any,
+    there: t.Any,
+    record: t.Any,
+    method: str,
+) -> None:
+    """What a plugin looks up, and what it writes, is in the signals' own database."""
+    seen = set()
+
+    class Look:
+        @hookimpl
+        def signalbus_held_back(
+            self, model: SignalModel, connection: sa.Connection
+        ) -> None:
+            seen.add(("held back", model, str(connection.engine.url)))
+
+        @hookimpl
+        def signalbus_burst_settled(
+            self, model: SignalModel, connection: sa.Connection
+        ) -> None:
+            seen.add(("settled", model, str(connection.engine.url)))
+
+    bus.plugin_manager.register(Look())
+    record(here, "a")
+    record(there, "b")
+    getattr(bus, method)()
+
+    assert seen == {
+        (hook, model, str(db.engines[key].url))
+        for hook in ("held back", "settled")
+        for model, key in ((here, None), (there, "other"))
+    }

@@ -627,3 +627,48 @@ def test_plugin_that_raises_fails_no_commit(
 
     assert ["a"] == pending(greeting)
     assert "no list" in caplog.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_broker_that_is_back_is_tried_with_what_may_be_sent(
+    bus: SignalBus,
+    new_model: t.Any,
+    new_broker: t.Any,
+    record: t.Any,
+    freeze: Freeze,
+    method: str,
+) -> None:
+    """The one signal that tries a broker is not one that is held back."""
+    wire = new_broker("pigeons").wire
+    wire.cut = ConnectionError("reset")
+    model = new_model(form="pigeons", signalbus_burst_count=10)
+    record(model, *"abcd")
+    freeze(model, 1, blocks=False)
+    with pytest.raises(ConnectionError):
+        getattr(bus, method)()
+    wire.cut = None
+
+    assert 3 == getattr(bus, method)()
+    assert ["b", "c", "d"] == wire.sent
+
+
+def test_autoflush_tries_a_broker_with_what_may_be_sent(
+    db: SQLAlchemy,
+    new_model: t.Any,
+    new_broker: t.Any,
+    freeze: Freeze,
+    clock: t.Any,
+) -> None:
+    """So it is for a commit."""
+    wire = new_broker("pigeons").wire
+    wire.cut = ConnectionError("reset")
+    model = new_model(form="pigeons", signalbus_burst_count=10)
+    freeze(model, 2)
+    db.session.add(model(id=1, text="a"))
+    db.session.commit()
+    clock.advance(31)
+    wire.cut = None
+    db.session.add_all([model(id=key, text=str(key)) for key in (2, 3, 4)])
+    db.session.commit()
+
+    assert ["3", "4"] == wire.sent

@@ -757,19 +757,81 @@ def test_plugin_that_is_interrupted_ends_the_run(
     assert "b" in pending(greeting)
 
 
-@pytest.mark.parametrize("burst_count", [1, 10])
-def test_models_of_other_databases_are_settled_there(
-    bus: SignalBus, new_model: t.Any, record: t.Any, clerk: Clerk, burst_count: int
-) -> None:
-    """The connection is that of the burst: it sees the rows that it has locked."""
-    model = new_model(form="row", signalbus_burst_count=burst_count)
-    seen: list[int | None] = []
-    query = sa.select(sa.func.count()).select_from(model.__table__)
-    clerk.act = lambda connection: seen.append(connection.scalar(query))
-    record(model, "a")
-    bus.flush()
+class Broken(sa.TypeDecorator[str]):
+    """Text that refuses to be read where it says ``broken``."""
 
-    assert [1] == seen
+    impl = sa.String(50)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: object) -> str | None:
+        """Refuse what is broken."""
+        if value == "broken":
+            raise ValueError("this value is broken")
+        return value
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("form", ["instance", "row"])
+@pytest.mark.parametrize("burst_count", [1, 10])
+def test_signal_that_cannot_be_read_is_settled(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    entries: t.Any,
+    form: str,
+    burst_count: int,
+) -> None:
+    """Its attempt is counted, like that of a signal that cannot be sent."""
+    model = new_model(
+        form=form, more=sa.Column(Broken), signalbus_burst_count=burst_count
+    )
+    rows = [{"text": "a", "more": ""}, {"text": "b", "more": "broken"}]
+    with db.engine.begin() as connection:
+        connection.execute(sa.insert(model.__table__), rows)
+    with pytest.raises(ValueError, match="broken"):
+        bus.flush()
+
+    assert [("1", 1, None), ("2", 1, "this value is broken")] == entries()
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("form", ["instance", "row"])
+def test_rows_beside_one_that_resists_its_deletion_are_settled_once(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    record: t.Any,
+    entries: t.Any,
+    wire: t.Any,
+    form: str,
+) -> None:
+    """Where rows are deleted one by one, each has its entry with its deletion."""
+    model = new_model(form=form, signalbus_burst_count=10)
+    record(model, "a", "kept", "b")
+    _keep_the_second_row(db, model)
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        bus.flush()
+    written = {key: (attempts, error) for key, attempts, error in entries()}
+
+    assert ["a", "kept", "b"] == wire.sent
+    assert [(1, None), (1, None)] == [written["1"], written["3"]]
+
+
+def _keep_the_second_row(db: SQLAlchemy, model: SignalModel) -> None:
+    """Let a foreign key hold the second row of a model's table."""
+    if db.engine.name == "sqlite":
+        db.engine.dispose()
+        sa.event.listen(
+            db.engine,
+            "connect",
+            lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"),
+        )
+    table = model.__table__.name
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TABLE guard (id INTEGER, FOREIGN KEY (id) REFERENCES {table} (id))"
+        )
+        connection.exec_driver_sql("INSERT INTO guard VALUES (2)")
 
 
 def test_errors_of_signals_are_exceptions(
