@@ -172,6 +172,24 @@ def test_autoflush_reports_failures(
     assert [(boom, {(1,): boom})] == reporter.failed
 
 
+@pytest.mark.parametrize("burst", [True, False])
+def test_unavailable_broker_is_reported_without_signals(
+    bus: SignalBus,
+    new_model: t.Any,
+    record: t.Any,
+    reporter: Reporter,
+    wire: t.Any,
+    burst: bool,
+) -> None:
+    """A failure of the broker as a whole is not a failure of its signals."""
+    wire.cut = BrokerUnavailableError()
+    record(new_model(burst=burst, signalbus_burst_count=3), "a", "b")
+    with pytest.raises(BrokerUnavailableError):
+        bus.flush()
+
+    assert [(wire.cut, {})] == reporter.failed
+
+
 def test_missing_table_is_reported_without_signals(
     bus: SignalBus, db: SQLAlchemy, greeting: SignalModel, reporter: Reporter
 ) -> None:
