@@ -39,14 +39,12 @@ def read_declaration(model: SignalModel) -> Declaration:
     if not isinstance(mapper, sa_orm.Mapper):
         raise _refusal(model, "is not a mapped class", "Pass a class of db.Model")
     _check_table(model, mapper)
-    as_rows, send_one, send_burst = _senders(model)
+    has_method = _check_methods(model)
     return Declaration(
         model=model,
         mapper=mapper,
-        as_rows=as_rows,
-        send_one=send_one,
-        send_burst=send_burst,
-        broker=None if send_one else _broker(model),
+        as_rows=not has_method or _is_bound(model, "send_signalbus_message"),
+        broker=None if has_method else _broker(model),
         burst_count=_burst_count(model),
         autoflush=_autoflush(model),
         order_by=_order_by(model),
@@ -74,17 +72,13 @@ def _subclasses(mapper: sa_orm.Mapper[t.Any]) -> list[sa_orm.Mapper[t.Any]]:
     return [each for each in mapper.self_and_descendants if each is not mapper]
 
 
-def _senders(
-    model: SignalModel,
-) -> tuple[
-    bool, t.Callable[[t.Any], object] | None, t.Callable[[t.Any], object] | None
-]:
-    """Return whether *model* is sent as rows, and its methods for one and for many."""
+def _check_methods(model: SignalModel) -> bool:
+    """Return whether *model* has send methods of its own; refuse impossible ones."""
     send_one = getattr(model, "send_signalbus_message", None)
     send_burst = getattr(model, "send_signalbus_messages", None)
     if send_one is None:
         _check_broker_sends(model, has_burst_form=send_burst is not None)
-        return True, None, None
+        return False
     if not callable(send_one):
         raise _refusal(
             model, "has a send_signalbus_message that is not a method", "Make it one"
@@ -95,7 +89,7 @@ def _senders(
             "has a send_signalbus_messages that is not a class method",
             "Decorate it with @classmethod",
         )
-    return _is_bound(model, "send_signalbus_message"), send_one, send_burst
+    return True
 
 
 def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
