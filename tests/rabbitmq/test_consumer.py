@@ -368,7 +368,7 @@ def test_a_message_that_was_held_for_long_goes_back_to_the_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """RabbitMQ closes the channel of who keeps a message; its next attempt is anew."""
-    monkeypatch.setattr(_retries, "HELD_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(_retries, "MAX_HELD_SECONDS", 0.0)
     fill(1)
     seen: list[bytes] = []
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus_rabbitmq._remedies import DECLARE
-from signalbus_rabbitmq._remedies import bind
-from signalbus_rabbitmq._remedies import create_queue
+from signalbus_rabbitmq._hints import DECLARE
+from signalbus_rabbitmq._hints import bind
+from signalbus_rabbitmq._hints import create_queue
 from signalbus_rabbitmq._topology import NOT_FOUND
 from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Target

@@ -15,9 +15,9 @@ from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import escape_controls
 
-from signalbus_rabbitmq import _carrier
 from signalbus_rabbitmq import _declared
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _sender
 from signalbus_rabbitmq._check import check as check_all
 from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._declare import Binding
@@ -226,12 +226,12 @@ def _exchange_type(value: str) -> tuple[str, str]:
 
 
 def _url_parameters() -> pika.ConnectionParameters:
-    url = flask.current_app.config.get(_carrier.URL)
+    url = flask.current_app.config.get(_sender.URL)
     if not url:
         raise SettingError(
-            f"{_carrier.URL} is not set in app.config. Set it to the broker's URL."
+            f"{_sender.URL} is not set in app.config. Set it to the broker's URL."
         )
-    return _parameters.parse(url, _carrier.URL)
+    return _parameters.parse(url, _sender.URL)
 
 
 @contextlib.contextmanager
@@ -242,7 +242,7 @@ def _ask(parameters: pika.ConnectionParameters) -> t.Iterator[tuple[Asker, str]]
     try:
         yield Asker(connection, deadline), connection.address
     finally:
-        connection.shut()
+        connection.disconnect()
 
 
 def _models() -> list[type[t.Any]]:

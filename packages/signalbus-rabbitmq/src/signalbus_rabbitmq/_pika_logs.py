@@ -13,6 +13,8 @@ import threading
 import typing as t
 import weakref
 
+from signalbus_rabbitmq._pika_internals import loop_served_by
+
 #: Where pika logs what happens to a connection.
 LOGGERS = (
     "pika.adapters.base_connection",
@@ -52,8 +54,7 @@ def _is_demoting() -> bool:
 
 def _is_lookup(thread: threading.Thread) -> bool:
     """Return whether *thread* is one that pika has started for a loop of ours."""
-    resolver = getattr(getattr(thread, "function", None), "__self__", None)
-    loop = getattr(resolver, "_loop", None)
+    loop = loop_served_by(thread)
     return loop is not None and loop in _loops
 
 

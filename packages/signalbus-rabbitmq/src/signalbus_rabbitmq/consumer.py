@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.stopping import StopToken
+
 from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
 from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._attempts import Attempts
-from signalbus_rabbitmq._consumption import GRACE
-from signalbus_rabbitmq._consumption import Consumption
+from signalbus_rabbitmq._consumer_run import ConsumerRun
 from signalbus_rabbitmq._failure_log import logger
-from signalbus_rabbitmq._wakeup import Wakeup
-from signalbus_rabbitmq._workers import Workers
 
 if t.TYPE_CHECKING:
     from flask import Flask
 
     from signalbus_rabbitmq._settings import Settings
-    from signalbus_rabbitmq._workers import Delivered
+    from signalbus_rabbitmq._workers import Delivery
     from signalbus_rabbitmq.message import MessageProperties
-
-#: How soon workers are expected to finish, in seconds, before that is worth a line.
-PROMPTNESS = 0.5
 
 
 class Consumer:
@@ -85,8 +81,8 @@ class Consumer:
         self._settings: Settings | None = None
         self._app: Flask | None = None
         self._attempts = Attempts()
-        self._wakeup: Wakeup | None = None
-        self._is_stopping = False
+        self._token = StopToken()  # of the present run, or else of the next one
+        self._is_running = False
         self._has_begun = False
         self._has_failed = False
         if app is not None:
@@ -188,12 +184,11 @@ class Consumer:
         if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
         check_processing(self)
-        if self._wakeup is not None:
+        if self._is_running:
             raise RuntimeError("The consumer has been started already. Stop it first.")
-        self._wakeup = wakeup = Wakeup()
-        self._has_begun = False
+        self._is_running, self._has_begun = True, False
         try:
-            self._run(self._settings, wakeup)
+            self._run(self._settings, self._token)
         except exceptions.DeliveryError as error:
             raise self._ended(
                 exceptions.TerminatedConsumption(
@@ -203,9 +198,7 @@ class Consumer:
         except exceptions.TerminatedConsumption as error:
             raise self._ended(error) from error.__cause__
         finally:
-            self._wakeup = None
-            self._is_stopping = False
-            wakeup.close()
+            self._is_running, self._token = False, StopToken()
 
     def stop(self, signum: int | None = None, frame: t.Any = None) -> None:
         """Make :meth:`start` come to its end. Call it from anywhere, any time.
@@ -215,35 +208,22 @@ class Consumer:
         it makes that end as soon as it begins.
         """
         del signum, frame
-        self._is_stopping = True
-        if wakeup := self._wakeup:
-            wakeup.wake()
+        self._token.stop()
 
     def _value(self, name: str) -> t.Any:
         return getattr(self._settings, name, self._arguments[name])
 
-    def _run(self, settings: Settings, wakeup: Wakeup) -> None:
-        def is_stopping() -> bool:
-            return self._is_stopping
-
-        workers = Workers(settings.threads, self._process, wakeup.wake, is_stopping)
-        try:
-            Consumption(
-                settings,
-                self._attempts,
-                workers,
-                wakeup,
-                is_stopping,
-                self.draining_mode,
-                self._note_begin,
-            ).run()
-        except Exception as error:
-            _part_with(workers, error)
-            raise
-        except BaseException:
-            workers.dismiss()  # whoever interrupts does not wait for one that hangs
-            raise
-        workers.join()
+    def _run(self, settings: Settings, token: StopToken) -> None:
+        run = ConsumerRun(
+            settings,
+            self._attempts,
+            self._process,
+            token,
+            self.draining_mode,
+            self._note_begin,
+        )
+        with token.active():
+            run.run()
 
     def _note_begin(self, what: str) -> None:
         self._has_begun = True
@@ -258,10 +238,10 @@ class Consumer:
         error.has_begun = self._has_begun
         return error
 
-    def _process(self, delivered: Delivered) -> bool:
+    def _process(self, delivery: Delivery) -> bool:
         app = t.cast("Flask", self._app)
         with app.app_context():
-            answer = self.process_message(delivered.body, delivered.properties)
+            answer = self.process_message(delivery.body, delivery.properties)
         if answer is not True and answer is not False:
             raise TypeError(
                 f"{type(self).__name__}.process_message() answered {answer!r}. Return"
@@ -278,19 +258,3 @@ def check_processing(consumer: Consumer) -> None:
             f"{type(consumer).__name__} has no process_message(). Define it in a"
             " subclass of signalbus_rabbitmq.Consumer."
         )
-
-
-def _part_with(workers: Workers, error: Exception) -> None:
-    """Give the workers a few seconds to finish, and leave those that hang.
-
-    Nothing that they answer can reach the broker any more.
-    """
-    if workers.join(PROMPTNESS):
-        return
-    logger.warning(
-        "%s Some workers are still processing. They have %.0f seconds to finish; what"
-        " they answer is dropped, and their messages are delivered again.",
-        error,
-        GRACE,
-    )
-    workers.join(GRACE)

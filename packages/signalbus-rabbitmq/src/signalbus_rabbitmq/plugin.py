@@ -7,10 +7,10 @@ import typing as t
 import flask
 from signalbus import hookimpl
 
-from signalbus_rabbitmq._carrier import Carrier
 from signalbus_rabbitmq._declared import BROKER
 from signalbus_rabbitmq._declared import check_declaration
 from signalbus_rabbitmq._declared import is_ours
+from signalbus_rabbitmq._sender import SignalSender
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -50,7 +50,7 @@ _EXTENSION = "signalbus_rabbitmq"
 @hookimpl
 def signalbus_init_app(app: Flask) -> None:
     """Read the configuration of *app*; a malformed one is a ``ValueError``."""
-    app.extensions[_EXTENSION] = Carrier(app)
+    app.extensions[_EXTENSION] = SignalSender(app)
 
 
 @hookimpl
@@ -82,8 +82,8 @@ def signalbus_send_burst(
     """Send *signals* if their model names RabbitMQ."""
     if getattr(model, "signalbus_broker", None) != BROKER:
         return None
-    carrier: Carrier = flask.current_app.extensions[_EXTENSION]
-    carrier.send(model, signals)
+    sender: SignalSender = flask.current_app.extensions[_EXTENSION]
+    sender.send(model, signals)
     return True
 
 

@@ -11,7 +11,7 @@ from signalbus.exceptions import SettingError
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._broker import Broker
-from signalbus_rabbitmq._patience import Deadline
+from signalbus_rabbitmq._timeouts import Deadline
 from signalbus_rabbitmq.message import in_full
 
 if t.TYPE_CHECKING:
@@ -81,10 +81,10 @@ class Publisher:
         :param allow_retry: whether to connect again, once, if the connection is lost,
             and send what was not confirmed so far. Then a message may arrive twice.
         """
-        patience = Deadline(timeout)
+        deadline = Deadline(timeout)
         batch = in_full(messages)
         if batch:
-            self._broker().publish(batch, patience, allow_retry)
+            self._broker().publish(batch, deadline, allow_retry)
 
     def close(self) -> None:
         """Close the connections that are not in use. Publishing opens new ones.
