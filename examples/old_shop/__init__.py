@@ -1,4 +1,4 @@
-"""A shop, written for Flask-SignalBus 0.5: it runs on signalbus-compat as it is."""
+"""A shop written for Flask-SignalBus 0.5, which runs unchanged on signalbus-compat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .views import orders
 
 
 def create_app() -> Flask:
-    """Make the app. Its settings come from the environment."""
+    """Create the app. Its settings come from the environment."""
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get(
         "SHOP_DATABASE_URI", "sqlite:///shop.sqlite"

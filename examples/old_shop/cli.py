@@ -14,7 +14,7 @@ PRODUCTS = {"tea": "3.50", "milk": "1.20", "cake": "12.00"}
 
 @shop.command("open")
 def open_shop() -> None:
-    """Create the tables, and fill the shelves."""
+    """Create the tables and the products."""
     db.create_all()
 
     @db.execute_atomic

@@ -1,4 +1,4 @@
-"""The way out: RabbitMQ, or a file if there is none."""
+"""Publish messages to RabbitMQ, or to a file if it is not configured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .extensions import publisher
 
 
 def publish(messages: t.Iterable[tuple[str, str]]) -> None:
-    """Send messages, each a routing key and a body; they are stored on return."""
+    """Send messages (routing key, body); return when they are stored."""
     if current_app.config["SIGNALBUS_RABBITMQ_URL"]:
         properties = MessageProperties(delivery_mode=2, content_type="application/json")
         exchange = current_app.config["SHOP_EXCHANGE"]

@@ -1,4 +1,4 @@
-"""What the shop knows, and what it tells to others."""
+"""The models and the signal models of the shop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .messaging import publish
 
 
 def now() -> dt.datetime:
-    """Return the time, without a zone, as the database keeps it."""
+    """Return the UTC time, without a time zone, as the database stores it."""
     return dt.datetime.now(tz=dt.timezone.utc).replace(tzinfo=None, microsecond=0)
 
 
 class Customer(db.Model):
-    """Somebody who buys."""
+    """A customer."""
 
     email = db.Column(db.String(100), primary_key=True)
     name = db.Column(db.String(100), nullable=False)
@@ -26,7 +26,7 @@ class Customer(db.Model):
 
 
 class Product(db.Model):
-    """Something to buy."""
+    """A product."""
 
     sku = db.Column(db.String(20), primary_key=True)
     price = db.Column(db.Numeric(10, 2), nullable=False)
@@ -34,7 +34,7 @@ class Product(db.Model):
 
 
 class Order(db.Model):
-    """What a customer buys at once."""
+    """An order of a customer."""
 
     id = db.Column(db.Integer, primary_key=True, autoincrement=True)
     email = db.Column(db.ForeignKey("customer.email"), nullable=False)
@@ -45,7 +45,7 @@ class Order(db.Model):
 
 
 class OrderLine(db.Model):
-    """How many of a product."""
+    """A product in an order, with its quantity."""
 
     order_id = db.Column(db.ForeignKey("order.id"), primary_key=True)
     sku = db.Column(db.ForeignKey("product.sku"), primary_key=True)
@@ -54,35 +54,35 @@ class OrderLine(db.Model):
 
 
 class CustomerRegistered(db.Model):
-    """Tell marketing about a customer, in the format that it asked for."""
+    """Announce a new customer to marketing, in the format that it uses."""
 
     id = db.Column(db.Integer, primary_key=True, autoincrement=True)
     email = db.Column(db.String(100), nullable=False)
 
     class __marshmallow__(Schema):  # noqa: N801 the name is the bus's
-        """The format."""
+        """The format of the message."""
 
         email = fields.String(data_key="e-mail")
 
     def send_signalbus_message(self) -> None:
-        """Send it, right after the commit."""
+        """Send it right after the commit."""
         publish([("customer.registered", self.__marshmallow_schema__.dumps(self))])
 
 
 class OrderPlaced(db.Model):
-    """Tell the warehouse to pack."""
+    """Announce an order to the warehouse."""
 
     order_id = db.Column(db.ForeignKey("order.id"), primary_key=True)
     at = db.Column(db.DateTime, nullable=False, default=now)
     order = db.relationship("Order")
 
     def send_signalbus_message(self) -> None:
-        """Send it, right after the commit."""
+        """Send it right after the commit."""
         publish([("order.placed", OrderPlaced.__marshmallow_schema__.dumps(self))])
 
 
 class StockChanged(db.Model):
-    """Tell other shops what is left: often, so in bursts, and not at once."""
+    """Announce the stock to other shops, in bursts and without autoflush."""
 
     id = db.Column(db.Integer, primary_key=True, autoincrement=True)
     sku = db.Column(db.String(20), nullable=False)
@@ -92,18 +92,18 @@ class StockChanged(db.Model):
     signalbus_burst_count = 100
 
     def send_signalbus_message(self) -> None:
-        """Send this one."""
+        """Send this signal."""
         self.send_signalbus_messages([self])
 
     @classmethod
     def send_signalbus_messages(cls, signals: t.Iterable[StockChanged]) -> None:
-        """Send many."""
+        """Send a burst."""
         dumps = cls.__marshmallow_schema__.dumps
         publish([("stock.changed", dumps(signal)) for signal in signals])
 
 
 class LedgerEntry(db.Model):
-    """Tell the accountant about money, by day, and the large amounts first."""
+    """Announce sales to accounting, by day, the largest amounts first."""
 
     id = db.Column(db.Integer, primary_key=True, autoincrement=True)
     day = db.Column(db.Date, nullable=False)
@@ -113,5 +113,5 @@ class LedgerEntry(db.Model):
     signalbus_order_by = (day, db.desc(amount))
 
     def send_signalbus_message(self) -> None:
-        """Send it."""
+        """Send the ledger entry."""
         publish([("ledger.entry", LedgerEntry.__marshmallow_schema__.dumps(self))])

@@ -1,4 +1,4 @@
-"""What can be done in the shop, each in one transaction."""
+"""The operations of the shop, each in one transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .models import now
 
 
 class OutOfStockError(Exception):
-    """There is not enough of a product."""
+    """A product is out of stock."""
 
 
 @db.atomic
 def register_customer(email: str, name: str) -> Customer:
-    """Return the customer, who is registered if need be."""
+    """Return the customer, and register them first if they are new."""
     customer = Customer.get_instance(email)
     if customer is None:
         customer = Customer(email=email, name=name)
@@ -32,7 +32,7 @@ def register_customer(email: str, name: str) -> Customer:
 
 @db.atomic
 def place_order(email: str, name: str, quantities: dict[str, int]) -> int:
-    """Sell products, by stock keeping unit, and return the number of the order."""
+    """Order quantities of products, by SKU, and return the order number."""
     customer = register_customer(email, name)
     order = Order(email=Customer.get_pk_values(customer)[0], total=0)
     for sku, quantity in sorted(quantities.items()):

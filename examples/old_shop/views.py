@@ -1,4 +1,4 @@
-"""What the shop's site can do."""
+"""The views of the shop."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from examples.shop.views import shop
 
 
 def create_app() -> Flask:
-    """Make the app; variables such as `FLASK_SIGNALBUS_AUTOFLUSH` configure it."""
+    """Create the app; configure it by variables like `FLASK_SIGNALBUS_AUTOFLUSH`."""
     app = Flask(__name__)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL", "sqlite:///shop.sqlite"),

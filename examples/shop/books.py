@@ -1,21 +1,21 @@
-"""The books of a day: what the orders say was announced, and what really was."""
+"""Compare the messages that the orders require with those that arrived."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-#: A message, as the books know it: the signal's name, the order and the customer.
+#: The fields of a message that are compared: signal name, order and customer.
 Message: t.TypeAlias = "tuple[str, int, str]"
 
 
 @dataclasses.dataclass(frozen=True)
 class Books:
-    """Compare the messages that there must be with those that arrived.
+    """The messages that must arrive, and those that did.
 
     :param rolled_back: how many orders were rolled back.
     :param recorded: the message of every signal whose transaction was committed.
-    :param delivered: the messages that arrived, some of them perhaps twice.
+    :param delivered: the messages that arrived, duplicates included.
     """
 
     rolled_back: int
@@ -24,26 +24,26 @@ class Books:
 
     @property
     def lost(self) -> int:
-        """How many messages never arrived."""
+        """Return how many messages never arrived."""
         return len(set(self.recorded) - set(self.delivered))
 
     @property
     def invented(self) -> int:
-        """How many messages arrived of orders that were rolled back."""
+        """Return how many messages arrived without a recorded signal."""
         return len(set(self.delivered) - set(self.recorded))
 
     @property
     def duplicates(self) -> int:
-        """How many messages arrived that had arrived before."""
+        """Return how many messages arrived again."""
         return len(self.delivered) - len(set(self.delivered))
 
     @property
     def balance(self) -> bool:
-        """Whether every order that was committed was announced, and no other."""
+        """Return whether exactly the recorded signals were delivered."""
         return not (self.lost or self.invented)
 
     def lines(self) -> list[str]:
-        """Return the table for people to read."""
+        """Return the lines of the table that the demo prints."""
         placed = sum(signal == "OrderPlaced" for signal, *_ in self.recorded)
         paid = len(self.recorded) - placed
         rows = [
@@ -51,7 +51,7 @@ class Books:
             ("orders rolled back", self.rolled_back, ""),
             ("signals recorded", len(self.recorded), f"{placed} placed, {paid} paid"),
             ("signals delivered", len(set(self.delivered)), ""),
-            ("duplicates", self.duplicates, "what the killed flusher had just sent"),
+            ("duplicates", self.duplicates, "sent just before the flusher was killed"),
             ("sent by mistake", self.invented, "of orders that were rolled back"),
             ("lost", self.lost, ""),
         ]

@@ -1,4 +1,4 @@
-"""A whole broker: it appends messages to a file, one JSON object a line."""
+"""A complete broker plugin: it appends messages to a file, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from signalbus import hookimpl
 
 
 class FileBroker:
-    """Sends the models that say `signalbus_broker = "file"`.
+    """Send the models that declare `signalbus_broker = "file"`.
 
-    A burst is one write, which is on the disk when the broker confirms it.
+    A burst is one write. It is on disk when the broker confirms it.
     """
 
-    #: What `flask signalbus signals` and errors call it.
+    #: Models name it in `signalbus_broker`; commands and errors use it, too.
     name = "file"
 
     @hookimpl
     def signalbus_send_burst(
         self, model: type[t.Any], signals: t.Sequence[t.Any]
     ) -> bool | None:
-        """Append a line for each of *signals*."""
+        """Append a line for each signal."""
         if getattr(model, "signalbus_broker", None) != self.name:
             return None
         lines = "".join(_line(model, signal) for signal in signals)

@@ -1,9 +1,8 @@
-"""Watch signalbus lose nothing: `python -m examples.shop.demo`.
+"""Show that signalbus loses nothing: `python -m examples.shop.demo`.
 
 Customers place orders from several threads; some of these transactions roll back. The
 flusher that sends the signals is killed in the middle of a burst. Two others finish the
-job. Then the books are checked: the orders in the database against the messages that
-arrived.
+job. Then the demo compares the orders in the database with the messages that arrived.
 
 It runs on SQLite, or on the database of `DATABASE_URL`, whose other tables it leaves
 alone. The messages go to a file, or to the RabbitMQ of `SIGNALBUS_RABBITMQ_URL`.
@@ -39,7 +38,7 @@ if t.TYPE_CHECKING:
 
 THREADS = 4
 
-#: How often those who watch are told that it goes on, in seconds.
+#: The interval between progress messages, in seconds.
 NEWS_EVERY = 5
 
 #: How long a flusher may take, in seconds.
@@ -55,19 +54,19 @@ PATIENCE = 900
     help="How many orders the customers place.",
 )
 def main(orders: int) -> None:
-    """Run the shop for a day; exit with 1 if the books do not balance."""
+    """Run the demo; exit with 1 if a message is lost or sent by mistake."""
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
         open_inbox(Path(folder)) as read_messages,
         open_shop(Path(folder)) as app,
     ):
-        say(f"{THREADS} threads place {orders} orders, while a flusher sends signals.")
+        say(f"{THREADS} threads place {orders} orders while a flusher sends signals.")
         with flusher("examples.shop.power_cut", "--repeat", "0.1") as killed:
             rolled_back = place_orders(app, orders)
             wait_for(app, killed, -signal.SIGKILL)
-        say("The flusher was killed when it had sent a burst and not yet committed it.")
-        say(f"{count_pending(app):,} signals are pending. Two flushers finish the job:")
+        say("The flusher was killed after it had sent a burst, before the commit.")
+        say(f"{count_pending(app):,} signals are pending. Two other flushers start:")
         with flusher("examples.shop") as one, flusher("examples.shop") as other:
             wait_for(app, one, 0)
             wait_for(app, other, 0)
@@ -79,7 +78,7 @@ def main(orders: int) -> None:
 
 @contextlib.contextmanager
 def open_shop(folder: Path) -> t.Iterator[Flask]:
-    """Make the app, and its tables for as long as the shop is open."""
+    """Create the app and its tables; drop the tables at the end."""
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'shop.sqlite'}")
     os.environ["FLASK_SIGNALBUS_AUTOFLUSH"] = "false"  # leave all to the commands
     with told_in_a_line():
@@ -97,7 +96,7 @@ def open_shop(folder: Path) -> t.Iterator[Flask]:
 
 @contextlib.contextmanager
 def told_in_a_line() -> t.Iterator[None]:
-    """End the demo with one line, and no password, where a setting cannot be used."""
+    """End the demo with one line, without a password, if a setting is not usable."""
     try:
         yield
     except SignalBusError as error:
@@ -113,12 +112,12 @@ def told_in_a_line() -> t.Iterator[None]:
 
 
 def refuse_tables_of_others() -> None:
-    """Do nothing in a database that has such tables already: they would be dropped."""
+    """Exit if the database has such tables already: they would be dropped."""
     names = set(sa.inspect(db.engine).get_table_names()) & set(db.metadata.tables)
     if names:
         sys.exit(
             f"The database of DATABASE_URL has {', '.join(sorted(names))} already."
-            " Drop them if they are from an earlier demo, or choose another database."
+            " Drop them if they are from an earlier demo, or use another database."
         )
 
 
@@ -134,7 +133,7 @@ def flusher(app: str, *options: str) -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(app: Flask, process: subprocess.Popen[bytes], status: int) -> None:
-    """Wait until *process* ends, which must be with this exit *status*."""
+    """Wait until *process* ends; exit if its status is not *status*."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -146,7 +145,7 @@ def wait_for(app: Flask, process: subprocess.Popen[bytes], status: int) -> None:
 
 
 def place_orders(app: Flask, orders: int) -> int:
-    """Let customers order in several threads; return how many orders rolled back."""
+    """Place orders from several threads; return how many were rolled back."""
     with ThreadPoolExecutor(THREADS) as threads:
         statuses = threads.map(lambda number: buy(app, number), range(orders))
         return list(with_news(statuses, orders)).count(402)
@@ -155,7 +154,7 @@ def place_orders(app: Flask, orders: int) -> int:
 def with_news(
     statuses: t.Iterable[int], orders: int, every: float = NEWS_EVERY
 ) -> t.Iterator[int]:
-    """Yield *statuses*, and tell from time to time how many of *orders* they are."""
+    """Yield *statuses*, and print from time to time how many orders are placed."""
     due = time.monotonic() + every
     for placed, status in enumerate(statuses, 1):
         yield status
@@ -165,7 +164,7 @@ def with_news(
 
 
 def buy(app: Flask, number: int) -> int:
-    """Order something, and pay every other order; return the status of the order."""
+    """Place an order, and pay every second one; return the HTTP status of the order."""
     client = app.test_client()
     card = "refused" if number % 10 == 0 else "good"
     wish = {"customer": f"customer {number}", "cents": 100 + number, "card": card}
@@ -176,13 +175,13 @@ def buy(app: Flask, number: int) -> int:
 
 
 def count_pending(app: Flask) -> int:
-    """Return how many signals were recorded and not yet sent."""
+    """Return how many signals are pending."""
     with app.app_context():
         return sum(db.signalbus.count_pending().values())
 
 
 def read_orders(app: Flask) -> list[Message]:
-    """Return the messages that there must be, by what the customers' orders say."""
+    """Return the messages that must arrive, according to the orders."""
     with app.app_context():
         orders = db.session.scalars(sa.select(Order)).all()
         placed = [("OrderPlaced", order.id, order.customer) for order in orders]
@@ -191,7 +190,7 @@ def read_orders(app: Flask) -> list[Message]:
 
 
 def say(text: str) -> None:
-    """Print *text* at once, so that it stands before what the flushers print."""
+    """Print *text* at once, so that it comes before what the flushers print."""
     click.echo(text)
 
 

@@ -1,4 +1,4 @@
-"""Where the demo's messages arrive: in a file, or in a queue with a consumer."""
+"""Receive the demo's messages, from a file or from a queue."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if t.TYPE_CHECKING:
 
 SETTING = "SIGNALBUS_RABBITMQ_URL"
 
-#: Returns all messages that have arrived.
+#: Returns the messages that have arrived.
 Read: t.TypeAlias = "t.Callable[[], list[Message]]"
 
 
 def open_inbox(folder: Path) -> contextlib.AbstractContextManager[Read]:
-    """Tell the shop where to send its messages, by its environment."""
+    """Configure where the shop sends its messages, through environment variables."""
     url = os.environ.get(SETTING)
     return open_queue(url) if url else open_file(folder / "messages.jsonl")
 
 
 @contextlib.contextmanager
 def open_file(path: Path) -> t.Iterator[Read]:
-    """Let the messages go to the file *path*."""
+    """Have the messages sent to the file *path*."""
     os.environ["FLASK_FILE_BROKER_PATH"] = str(path)
     yield lambda: [
         (message["signal"], message["order_id"], message["customer"])
@@ -45,7 +45,7 @@ def open_file(path: Path) -> t.Iterator[Read]:
 
 @contextlib.contextmanager
 def open_queue(url: str) -> t.Iterator[Read]:
-    """Let the messages go to a queue, which is deleted in the end."""
+    """Have the messages sent to a new queue, which is deleted at the end."""
     queue = os.environ["FLASK_SHOP_QUEUE"] = f"signalbus-shop-{secrets.token_hex(4)}"
     with open_channel(url) as channel:
         channel.queue_declare(queue, durable=True)
@@ -57,10 +57,10 @@ def open_queue(url: str) -> t.Iterator[Read]:
 
 
 class Inbox(Consumer):
-    """Keeps the messages that it understands, and rejects the others.
+    """Keep valid messages, and reject the others.
 
-    Where a message is worked upon, in a database say, an exception is all right: the
-    message is tried again later.
+    A consumer that processes messages, say in a database, may raise an exception: the
+    message is then tried again later.
     """
 
     def __init__(self, app: Flask, url: str, queue: str) -> None:
@@ -68,7 +68,7 @@ class Inbox(Consumer):
         self.messages: list[Message] = []
 
     def process_message(self, body: bytes, properties: MessageProperties) -> bool:
-        """Return whether *body* was an order: `False` sends it to the dead letters."""
+        """Return whether *body* is an order; `False` makes it a dead letter."""
         try:
             order = json.loads(body)
             message = (properties.type, order["order_id"], order["customer"])
@@ -79,7 +79,7 @@ class Inbox(Consumer):
 
 
 def read_queue(url: str, queue: str) -> list[Message]:
-    """Return, and remove, the messages in *queue*."""
+    """Remove the messages from *queue*, and return them."""
     inbox = Inbox(Flask(__name__), url, queue)
     inbox.start()
     return inbox.messages
@@ -98,7 +98,7 @@ def open_channel(url: str) -> t.Iterator[BlockingChannel]:
 
 
 def _parameters(url: str) -> pika.URLParameters:
-    """Parse *url*, or end the demo without a word of what may be a password."""
+    """Parse *url*, or end the demo without printing what may be a password."""
     try:
         if url.startswith(("amqp://", "amqps://")):
             return pika.URLParameters(url)

@@ -1,4 +1,4 @@
-"""What the shop keeps, and what it tells the world: models, and signal models."""
+"""The models of the shop, and the signal models that announce its orders."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _now() -> datetime:
 
 
 class Announcement:
-    """What all signals of the shop have in common: who sends them, how many at once.
+    """The settings that all signals of the shop share: broker, burst count, route.
 
-    It is the file broker; or, if there is one, RabbitMQ, to a queue of ours.
+    RabbitMQ sends them if `SIGNALBUS_RABBITMQ_URL` is set, otherwise the file broker.
     """
 
     signalbus_broker = "rabbitmq" if "SIGNALBUS_RABBITMQ_URL" in os.environ else "file"
@@ -40,14 +40,14 @@ class Announcement:
 
     @staticmethod
     def signalbus_routing_key(_: object) -> str:
-        """Return the name of the queue, to which the exchange "" sends."""
+        """Return the name of the queue: the default exchange routes by it."""
         return str(current_app.config["SHOP_QUEUE"])
 
 
 class Order(db.Model):
     """An order of the shop."""
 
-    __tablename__ = "shop_order"  # "order" is a word of SQL
+    __tablename__ = "shop_order"  # "order" is a reserved word in SQL
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer: Mapped[str] = mapped_column(sa.String(100))
@@ -56,7 +56,7 @@ class Order(db.Model):
 
 
 class OrderPlaced(Announcement, db.Model):
-    """The signal that there is a new order."""
+    """The signal that an order was placed."""
 
     __tablename__ = "shop_order_placed"
 

@@ -1,7 +1,7 @@
-"""The shop on a day with a power cut: its third burst is sent, and then it goes dark.
+"""The shop with a simulated power cut: it is killed after it has sent its third burst.
 
-`kill -9` between the broker's confirmation and the commit is the worst that can
-happen: the messages are out, and their rows are still there.
+`kill -9` between the broker's confirm and the commit is the worst case: the messages
+are sent, and their rows are still there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["create_app"]
 
 
 class PowerCut:
-    """Lets the broker send three bursts; the third is never committed."""
+    """Kill the process after the third burst is sent, before its commit."""
 
     bursts = 0
 

@@ -1,4 +1,4 @@
-"""What customers do. Every view records its signals in the transaction of its data."""
+"""The views. Each records its signals in the transaction of its data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def place_order() -> tuple[dict[str, t.Any], int]:
         OrderPlaced(order_id=order.id, customer=order.customer, cents=order.cents)
     )
     if wish["card"] == "refused":
-        # Nothing was committed: there will be no order, and no signal.
+        # Nothing was committed, so neither the order nor its signal exists.
         return {"error": "The card was refused."}, 402
     db.session.commit()
     return {"id": order.id}, 201

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from signalbus._key_list import KeyList
+from signalbus._sql.key_list import KeyList
 
 KEYS = {
     "integers": [(1,), (-5,), (2**63 - 1,)],

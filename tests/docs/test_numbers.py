@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from signalbus import SignalBus
 from signalbus import SignalModelError
-from signalbus import _breaker
+from signalbus import _breakers
 from signalbus import _flush
 from signalbus import _report
 
@@ -21,8 +21,8 @@ SENTENCES = {
         (7, 3),
         (_flush.TRIES, _flush.AUTOFLUSH_TRIES),
     ),
-    "half a second at first": (0.5, _breaker.FIRST),
-    "up to half a minute": (30, _breaker.MAX),
+    "half a second at first": (0.5, _breakers.FIRST),
+    "up to half a minute": (30, _breakers.MAX),
     "the first three of them": (3, _report.MAX_NAMED),
 }
 

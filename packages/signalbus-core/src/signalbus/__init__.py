@@ -6,8 +6,11 @@ signalbus sends them after the commit and deletes the rows.
 
 from __future__ import annotations
 
+from signalbus._declaration import Declaration
+from signalbus._discover import get_models_to_flush
 from signalbus._markers import hookimpl
 from signalbus._markers import hookspec
+from signalbus._mixin import SignalBusMixin
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import MissingTableError
@@ -17,13 +20,12 @@ from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.extension import SignalBus
-from signalbus.extension import SignalBusMixin
-from signalbus.extension import get_models_to_flush
 from signalbus.retry import retry_on_deadlock
 
 __all__ = [
     "BrokerUnavailableError",
     "DBSerializationError",
+    "Declaration",
     "MissingTableError",
     "NoBrokerError",
     "PartialDeliveryError",

@@ -1,4 +1,4 @@
-"""How many signals go into a burst: what their model says, unless they are large."""
+"""How many signals a burst has: what the model declares, unless they are large."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import typing as t
 import sqlalchemy as sa
 
 if t.TYPE_CHECKING:
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
 
-#: About how many bytes the values of a burst may have.
+#: How many bytes the values of a burst may have, approximately.
 MAX_BYTES = 16 * 1024 * 1024
 
-#: How many signals a burst has in any case, and how many are looked at in each.
+#: How many signals a burst has in any case, and how many of each are measured.
 SAMPLE = 16
 
-#: A text column up to this length is not worth looking at.
+#: A text column up to this length is not worth measuring.
 SHORT = 1000
 
 _FIXED = (
@@ -32,11 +32,12 @@ _FIXED = (
 
 
 class BurstSize:
-    """The size of the bursts of one model, which learns how large its rows are.
+    """The size of the bursts of one model, adapted to the size of its rows.
 
-    A model without columns of unlimited length always gets what it declares. For
-    others, the size of some rows in each burst tells how many the next one may have;
-    and before the first one, some rows are measured. Where that fails, it is small.
+    A model without columns of unlimited length gets what it declares. For others, some
+    rows of each burst are measured, which decides how many rows the next one may have.
+    Before the first burst, some rows are read for that; if they cannot be read, the
+    burst is small.
     """
 
     def __init__(self, declaration: Declaration) -> None:

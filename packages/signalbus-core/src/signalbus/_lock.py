@@ -1,4 +1,4 @@
-"""Step 3, lock: take the next burst of rows, so that nobody else sends them.
+"""Step 4, lock: take the next burst of rows, so that no other flusher sends them.
 
 A row is locked until the transaction ends. Rows that others have locked are passed
 over (``SKIP LOCKED``).
@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 import typing as t
 
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 import sqlalchemy.sql.visitors as sa_visitors
 
-from signalbus import _keys
-from signalbus import _rows
+from signalbus._sql import key_conditions
+from signalbus._sql.rows import attribute_names
+from signalbus._sql.rows import key_getter
+from signalbus._sql.rows import key_of_instance
+from signalbus._sql.rows import row_maker
 
 if t.TYPE_CHECKING:
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
     from signalbus.typing import PrimaryKey
     from signalbus.typing import Signal
 
@@ -31,14 +33,25 @@ class Burst:
     signals: t.Sequence[Signal]
     keys: t.Sequence[PrimaryKey]
 
+    def at(self, positions: t.Sequence[int]) -> Burst:
+        """Return the signals at *positions*, in that order."""
+        return Burst(
+            [self.signals[position] for position in positions],
+            [self.keys[position] for position in positions],
+        )
+
+    def without(self, keys: t.Container[PrimaryKey]) -> Burst:
+        """Return the burst without the signals that have one of *keys*."""
+        return self.at([n for n, key in enumerate(self.keys) if key not in keys])
+
 
 NOTHING = Burst((), ())
 
 
-class Statements:
-    """The SELECTs of one signal model on one kind of database, built once."""
+class LockingStatements:
+    """The SELECTs of one signal model on one kind of database, each built once."""
 
-    #: Whether rows that are taken are deleted with that.
+    #: Whether the statement that locks a row deletes it, too.
     deletes = False
 
     def __init__(self, declaration: Declaration, dialect: str) -> None:
@@ -47,15 +60,9 @@ class Statements:
         self._as_rows = declaration.as_rows
         self._is_keyed = declaration.is_keyed
         self.dialect = dialect
-        names = _rows.attribute_names(self._mapper)
-        self._names = names
-        self._stored = [
-            attribute.key
-            for attribute in self._mapper.column_attrs
-            if isinstance(attribute.columns[0], sa.Column)
-        ]
-        self._make_rows = _rows.row_maker(self._model, names)
-        self._key_of_row = _key_getter(self._mapper, names)
+        self._names = attribute_names(self._mapper)
+        self._make_rows = row_maker(self._model, self._names)
+        self._key_of_row = key_getter(self._mapper, self._names)
 
     @functools.cached_property
     def next_rows(self) -> sa.Executable:
@@ -106,7 +113,7 @@ class Statements:
         return connection.execute(select, {"burst_count": count}).all()
 
     def pending_keys_by(self, order_by: t.Sequence[t.Any]) -> sa.Select[t.Any]:
-        """Read the keys of all rows in an order; rows that it leaves equal by key."""
+        """Read the keys of all rows in an order, and by key where that is equal."""
         table = self._mapper.local_table
         order = [_attached(expression, table) for expression in order_by]
         return self.pending_keys.order_by(*order, *self._key)
@@ -132,17 +139,17 @@ class Statements:
         ]
 
     @functools.cached_property
-    def most_keys(self) -> int:
-        """How many keys may be chosen at a time."""
-        return _keys.most(self._key, self.dialect)
+    def max_keys(self) -> int:
+        """How many keys one statement may name."""
+        return key_conditions.max_keys(self._key, self.dialect)
 
     @property
     def _among(self) -> sa.ColumnElement[bool]:
-        return _keys.among(self._key, self.dialect)
+        return key_conditions.among(self._key, self.dialect)
 
     @property
     def _after(self) -> sa.ColumnElement[bool]:
-        return _keys.after(self._key, self.dialect)
+        return key_conditions.after(self._key, self.dialect)
 
     def _signals(self) -> sa.Select[t.Any]:
         if not self._as_rows:
@@ -151,9 +158,9 @@ class Statements:
         return self._own(sa.select(*columns))
 
     def _instances(self) -> sa.Select[t.Any]:
-        """Select instances; a joined eager load could not be locked, so load it after.
+        """Select instances.
 
-        Identity maps are fresh, but a flusher's session may hold a stale instance.
+        What is loaded eagerly by a join cannot be locked, so it is loaded afterwards.
         """
         loads = [
             sa_orm.selectinload(getattr(self._model, relationship.key))
@@ -163,19 +170,19 @@ class Statements:
         return sa.select(self._model).options(*loads)
 
     def _by_key(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
-        """Read in the order of the primary key, and by no other way.
+        """Read in the order of the primary key, through its index.
 
-        MySQL locks all that it reads, before it sorts and filters: were it to scan the
-        table, others would find everything locked.
+        MySQL locks all that it reads, before it sorts and filters. If it scanned the
+        table, others would find every row locked.
         """
         table = self._mapper.local_table
         ordered = select.order_by(*self._key)
-        if self.dialect not in _keys.MYSQL or not self._is_keyed:
+        if self.dialect not in key_conditions.MYSQL or not self._is_keyed:
             return ordered
         return ordered.with_hint(table, "FORCE INDEX (PRIMARY)", self.dialect)
 
     def _own(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
-        """Leave the rows of inheriting models to them."""
+        """Leave out the rows of models that inherit from this one."""
         mapper = self._mapper
         if mapper.polymorphic_on is None or mapper.concrete:
             return select
@@ -193,123 +200,39 @@ class Statements:
     def _chosen(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         return self._by_key(select.where(self._among))
 
-    def values(self, signals: t.Sequence[Signal]) -> t.Sequence[t.Any]:
-        """Return what *signals* are like now, for :meth:`are_equal`.
-
-        A sender may change an instance, and a rollback empties it.
-        """
-        if self._as_rows:
-            return signals
-        return [vars(signal).copy() for signal in signals]
-
-    def are_equal(self, one: t.Any, other: t.Any) -> bool | None:
-        """Compare the columns of two of :meth:`values`; ``None`` if they cannot be.
-
-        Left out is what the database computes, which may differ each time, and what an
-        instance has not loaded, as deferred columns.
-        """
-        if self._as_rows:
-            pairs = [
-                (getattr(one, name), getattr(other, name)) for name in self._stored
-            ]
-        else:
-            names = [name for name in self._stored if name in one and name in other]
-            pairs = [(one[name], other[name]) for name in names]
-        answers = {_is_same(*pair) for pair in pairs}
-        return None if None in answers else False not in answers
-
     def present(
         self, executor: sa.Connection | sa_orm.Session, keys: t.Sequence[PrimaryKey]
     ) -> list[PrimaryKey]:
         """Return those of *keys* that still have a row."""
         return [
             tuple(row)
-            for some in _keys.slices(keys, self.most_keys)
-            for row in executor.execute(self._keys_left, _keys.among_params(some))
+            for some in key_conditions.slices(keys, self.max_keys)
+            for row in executor.execute(
+                self._keys_left, key_conditions.among_params(some)
+            )
         ]
 
     def take(
         self,
         executor: sa.Connection | sa_orm.Session,
         statement: sa.Executable,
-        params: _keys.Params,
+        params: key_conditions.Params,
     ) -> Burst:
         """Execute one of the locking statements."""
         if isinstance(executor, sa_orm.Session):
             instances = executor.scalars(statement, params).all()
-            return Burst(instances, [_identity(instance) for instance in instances])
+            return Burst(
+                instances, [key_of_instance(instance) for instance in instances]
+            )
         rows = executor.execute(statement, params).all()
         return Burst(self._make_rows(rows), list(map(self._key_of_row, rows)))
 
 
-class DeletingStatements(Statements):
-    """Lock and delete the only row of a burst with one statement.
-
-    A deleted row is locked as well as any, and is there again if the transaction rolls
-    back. That spares a burst of one a round trip. A larger burst could not keep the
-    signals that failed and delete the others.
-    """
-
-    deletes = True
-
-    @staticmethod
-    def serve(declaration: Declaration, dialect: str) -> bool:
-        """Tell whether the rows of a model can be taken like this."""
-        return (
-            dialect in _keys.WITH_ARRAYS
-            and len(declaration.mapper.primary_key) == 1
-            and (declaration.as_rows or not declaration.mapper.relationships)
-        )
-
-    @functools.cached_property
-    def next_rows(self) -> sa.Executable:
-        """Delete the next row in the order of the primary key."""
-        return self._delete(self._locking(self._some(self.pending_keys)))
-
-    @functools.cached_property
-    def rows_after(self) -> sa.Executable:
-        """Delete the next row after a key in the order of the primary key."""
-        keys = self.pending_keys.where(self._after)
-        return self._delete(self._locking(self._some(keys)))
-
-    @functools.cached_property
-    def free_rows(self) -> sa.Executable:
-        """Delete a row, unless somebody else has locked it."""
-        return self._delete(self._locking(self._chosen(self.pending_keys)))
-
-    @property
-    def _among(self) -> sa.ColumnElement[bool]:
-        return _keys.equal(self._key)
-
-    def _delete(self, keys: sa.Select[t.Any]) -> sa.Executable:
-        (key,) = self._mapper.primary_key
-        delete = sa.delete(t.cast("sa.Table", self._mapper.local_table)).where(
-            key == keys.scalar_subquery()
-        )
-        attributes = self._mapper.column_attrs
-        if self._as_rows:
-            return delete.returning(
-                *[attribute.columns[0].label(attribute.key) for attribute in attributes]
-            )
-        return sa.select(self._model).from_statement(
-            delete.returning(*[attribute.columns[0] for attribute in attributes])
-        )
-
-
-def _is_same(one: t.Any, other: t.Any) -> bool | None:
-    """Tell whether two values are equal, or both no number; ``None`` if unknown."""
-    if one == other or (one != one and other != other):  # noqa: PLR0124 NaN
-        return True
-    equality: t.Any = type(one).__eq__
-    by_identity = equality is object.__eq__ and type(one) is type(other)
-    return None if by_identity else False
-
-
 def _attached(expression: t.Any, table: t.Any) -> t.Any:
-    """Return *expression* about *table*.
+    """Return *expression* with the columns of *table*.
 
-    A mixin's columns are copied to the tables of its models, so an order that a mixin
-    declares speaks of columns that are in no table.
+    The columns of a mixin are copied to the tables of its models. An order that a mixin
+    declares has the mixin's columns, which belong to no table.
     """
 
     def replace(element: t.Any, **_: object) -> t.Any:
@@ -319,21 +242,3 @@ def _attached(expression: t.Any, table: t.Any) -> t.Any:
 
     clause = getattr(expression, "__clause_element__", lambda: expression)()
     return sa_visitors.replacement_traverse(clause, {}, replace)
-
-
-def _identity(instance: object) -> PrimaryKey:
-    return t.cast("PrimaryKey", sa.inspect(instance, raiseerr=True).identity)
-
-
-def _key_getter(
-    mapper: sa_orm.Mapper[t.Any], names: list[str]
-) -> t.Callable[[t.Any], PrimaryKey]:
-    """Return what takes the primary key out of a row."""
-    positions = [
-        names.index(mapper.get_property_by_column(column).key)
-        for column in mapper.primary_key
-    ]
-    if len(positions) > 1:
-        return operator.itemgetter(*positions)
-    (position,) = positions
-    return lambda row: (row[position],)

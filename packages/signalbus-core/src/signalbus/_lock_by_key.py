@@ -11,23 +11,23 @@ import typing as t
 
 import sqlalchemy as sa
 
-from signalbus import _keys
 from signalbus._lock import NOTHING
 from signalbus._lock import Burst
-from signalbus._lock import Statements
+from signalbus._lock import LockingStatements
+from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:
     import sqlalchemy.orm as sa_orm
 
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
 
 
-class KeyLockingStatements(Statements):
+class KeyLockingStatements(LockingStatements):
     """Statements that lock keys, and read the signals in a second step."""
 
     @staticmethod
     def serve(declaration: Declaration) -> bool:
-        """Tell whether a model's SELECT has more in it than columns of its tables."""
+        """Return whether a model's SELECT has more in it than columns of its tables."""
         mapper = declaration.mapper
         return mapper.with_polymorphic is not None or not all(
             isinstance(attribute.columns[0], sa.Column)
@@ -46,15 +46,15 @@ class KeyLockingStatements(Statements):
         self,
         executor: sa.Connection | sa_orm.Session,
         statement: sa.Executable,
-        params: _keys.Params,
+        params: key_conditions.Params,
     ) -> Burst:
         """Lock keys with one of the locking statements, and read their signals."""
         keys = [tuple(row) for row in executor.execute(statement, params)]
         bursts = [
             super(KeyLockingStatements, self).take(
-                executor, self._reading, _keys.among_params(some)
+                executor, self._reading, key_conditions.among_params(some)
             )
-            for some in _keys.slices(keys, self.most_keys)
+            for some in key_conditions.slices(keys, self.max_keys)
         ]
         if not bursts:
             return NOTHING

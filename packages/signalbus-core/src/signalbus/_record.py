@@ -1,11 +1,11 @@
-"""Step 1, record: note which signals a transaction really persists.
+"""Step 1, record: find out which signals a transaction really persists.
 
-A signal is noted when its INSERT was executed, under the (nested) transaction that
-executed it. A savepoint that is released hands its notes to the transaction around it;
-one that rolls back drops them, and so does an expunge. Notes are primary keys, not
-instances, so that a large transaction keeps nothing alive.
+A signal is recorded when its INSERT has been executed, under the (nested) transaction
+that executed it. A savepoint that is released passes its records on to the transaction
+around it; one that is rolled back drops them, and so does an expunge. Records are
+primary keys, not instances, so that a large transaction keeps no instances alive.
 
-SQLAlchemy sorts the inserts of a flush. So each note says when its signal was added.
+SQLAlchemy sorts the inserts of a flush. So each record has the time of its ``add``.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ import sqlalchemy.orm as sa_orm
 
 if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
+    from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
-
-#: The primary keys of the signals that a transaction persisted. Models and keys are in
-#: the order in which the signals were added.
-Recorded: t.TypeAlias = "dict[SignalModel, list[PrimaryKey]]"
 
 #: When a signal was added: the number of the flush, and the signal's place in it.
 Added: t.TypeAlias = tuple[int, int]
 
-#: The notes of one transaction.
-Notes: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added]]"
+#: The records of one transaction.
+Records: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added]]"
 
-#: Where the notes of a session are, in its ``info``.
-NOTES = "signalbus.notes"
+#: Keys in the ``info`` of a session: the records of its open transactions, the number
+#: of its flushes, and the records of the transaction that it has just committed.
+RECORDS = "signalbus.records"
 FLUSHES = "signalbus.flushes"
 COMMITTED = "signalbus.committed"
 
@@ -39,64 +37,64 @@ COMMITTED = "signalbus.committed"
 class Recorder:
     """Follow the transactions of all sessions of one ``db.session``.
 
-    :param is_wanted: tells whether instances of a class shall be noted.
+    :param is_recorded: returns whether instances of a class are recorded.
     :param committed: called after each commit that persisted some of them, when the
-        session is ready for its next transaction and its connection given back.
+        session is ready for its next transaction and has returned its connection.
     """
 
     def __init__(
         self,
-        is_wanted: t.Callable[[type[t.Any]], bool],
+        is_recorded: t.Callable[[type[t.Any]], bool],
         committed: t.Callable[[Recorded], None],
     ) -> None:
-        self._is_wanted = is_wanted
+        self._is_recorded = is_recorded
         self._committed = committed
 
     def listen(self, sessions: sa_orm.scoped_session[t.Any]) -> None:
         """Begin to follow *sessions*."""
         sa.event.listen(sessions, "after_flush", _count_flush)
-        sa.event.listen(sessions, "pending_to_persistent", self._note)
+        sa.event.listen(sessions, "pending_to_persistent", self._record)
         sa.event.listen(sessions, "persistent_to_detached", self._forget)
-        sa.event.listen(sessions, "after_commit", self._hand_up)
+        sa.event.listen(sessions, "after_commit", self._pass_on)
         sa.event.listen(sessions, "after_transaction_end", self._end)
 
-    def _note(self, session: sa_orm.Session, instance: object) -> None:
-        """Note an instance that was just inserted."""
-        if not self._is_wanted(type(instance)):
+    def _record(self, session: sa_orm.Session, instance: object) -> None:
+        """Record an instance that was just inserted."""
+        if not self._is_recorded(type(instance)):
             return
         transaction = _current_transaction(session)
-        recorded = session.info.setdefault(NOTES, {}).setdefault(transaction, {})
+        recorded = session.info.setdefault(RECORDS, {}).setdefault(transaction, {})
         state = sa.inspect(instance, raiseerr=True)
         added = session.info.get(FLUSHES, 0), state.insert_order or 0
         recorded.setdefault(type(instance), {})[state.identity] = added
 
     def _forget(self, session: sa_orm.Session, instance: object) -> None:
-        """Drop the note of an instance that was expunged: its row stays pending."""
-        for recorded in session.info.get(NOTES, {}).values():
+        """Drop the record of an instance that was expunged: its row stays pending."""
+        for recorded in session.info.get(RECORDS, {}).values():
             recorded.get(type(instance), {}).pop(_identity(instance), None)
 
-    def _hand_up(self, session: sa_orm.Session) -> None:
-        """Hand the notes of a committed transaction to the one around it."""
-        notes = session.info.get(NOTES)
-        if not notes:
+    def _pass_on(self, session: sa_orm.Session) -> None:
+        """Pass the records of a savepoint on to the transaction around it."""
+        records = session.info.get(RECORDS)
+        if not records:
             return
         transaction = _current_transaction(session)
-        recorded = notes.pop(transaction, None)
+        recorded = records.pop(transaction, None)
         if recorded and transaction.nested:
-            _merge(notes.setdefault(_around(transaction), {}), recorded)
+            _merge(records.setdefault(_around(transaction), {}), recorded)
         elif recorded:
             session.info[COMMITTED] = recorded
 
     def _end(
         self, session: sa_orm.Session, transaction: sa_orm.SessionTransaction
     ) -> None:
-        """Drop what was rolled back; announce what was committed."""
-        notes = session.info.get(NOTES)
-        if notes is None:
+        """Drop what was rolled back; report what was committed."""
+        records = session.info.get(RECORDS)
+        if records is None:
             return
-        notes.pop(transaction, None)
+        records.pop(transaction, None)
         if transaction.parent is None:
-            del session.info[NOTES]
+            del session.info[RECORDS]
             recorded = session.info.pop(COMMITTED, None)
             if recorded:
                 self._committed(_in_order(recorded))
@@ -124,15 +122,16 @@ def _identity(instance: object) -> PrimaryKey:
     return t.cast("PrimaryKey", sa.inspect(instance, raiseerr=True).identity)
 
 
-def _merge(into: Notes, notes: Notes) -> None:
-    for model, keys in notes.items():
+def _merge(into: Records, records: Records) -> None:
+    for model, keys in records.items():
         into.setdefault(model, {}).update(keys)
 
 
-def _in_order(notes: Notes) -> Recorded:
+def _in_order(records: Records) -> Recorded:
     """Sort models, by their first signal, and keys by when they were added."""
-    models = [(min(added.values()), model) for model, added in notes.items() if added]
+    models = [(min(added.values()), model) for model, added in records.items() if added]
     models.sort(key=operator.itemgetter(0))
     return {
-        model: sorted(notes[model], key=notes[model].__getitem__) for _, model in models
+        model: sorted(records[model], key=records[model].__getitem__)
+        for _, model in models
     }

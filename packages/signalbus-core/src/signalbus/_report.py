@@ -1,6 +1,6 @@
-"""What a run sent and what it had to leave, told at its end.
+"""Report, at the end of a run, what it sent and what it had to leave.
 
-Failures that are alike make one line, however many signals they are about.
+Failures that are alike make one line, however many signals they concern.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import logging
 import re
 import typing as t
 
-from signalbus import _tell
+from signalbus import _notify
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
 if t.TYPE_CHECKING:
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
@@ -84,7 +84,7 @@ class Signals:
         more = ", …" if self.count > len(self.keys) else ""
         return (
             f"{self.declaration.model.__name__}: {self.count:,} signals {many}:"
-            f" {reason} (first: {named(self.declaration, self.keys)}{more})"
+            f" {reason} (first: {first_names(self.declaration, self.keys)}{more})"
         )
 
 
@@ -135,16 +135,15 @@ class Report:
 
         The log hears of it when the circuit breaker opens, and not in every run.
         """
-        carrier = declaration.carrier
-        fact = f"{_tell.broker_title(carrier)} is {LEFT}"
-        group = self._models_line(("broker", carrier), fact, declaration, error)
-        group.first = group.first or named(declaration, keys)
+        sender = declaration.sender
+        fact = f"{_notify.broker_title(sender)} is {LEFT}"
+        group = self._models_line(("broker", sender), fact, declaration, error)
+        group.first = group.first or first_names(declaration, keys)
         group.is_logged = False
 
-    def no_database(
-        self, declaration: Declaration, database: str | None, error: Exception
-    ) -> None:
+    def no_database(self, declaration: Declaration, error: Exception) -> None:
         """Note that a model was left, since its database is down or refuses us."""
+        database = declaration.bind_key
         title = "The database" if database is None else f"The database {database!r}"
         fact = f"{title} is {LEFT}"
         self._models_line(("database", database), fact, declaration, error)
@@ -200,7 +199,7 @@ class Report:
         self._first = self._first or error
 
 
-def named(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
+def first_names(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
     """Name the first few signals with *keys*."""
     return ", ".join(map(declaration.describe, keys[:MAX_NAMED]))
 

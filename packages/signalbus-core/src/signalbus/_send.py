@@ -1,4 +1,4 @@
-"""Step 4, send: hand a burst to whoever sends its model, and learn what got through."""
+"""Step 5, send: give a burst to the sender of its model, and learn what got through."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from signalbus.exceptions import SignalBusError
 if t.TYPE_CHECKING:
     import pluggy
 
-    from signalbus._discover import Declaration
-    from signalbus.extension import SignalBus
+    from signalbus._declaration import Declaration
+    from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
     from signalbus.typing import Signal
     from signalbus.typing import SignalModel
 
-#: What tells that a broker cannot be reached, whoever raises it.
+#: Errors that mean that a broker cannot be reached, whoever raises them.
 UNAVAILABLE = (
     BrokerUnavailableError,
     ConnectionError,
@@ -33,7 +33,7 @@ UNAVAILABLE = (
     socket.herror,
 )
 
-#: The numbers of other ``OSError`` that tell the same.
+#: The numbers of other ``OSError`` that mean the same.
 UNREACHABLE = frozenset(
     number
     for number, name in errno.errorcode.items()
@@ -54,14 +54,15 @@ UNREACHABLE = frozenset(
 class Outcome:
     """What became of a burst.
 
-    :param failures: by position, why a signal was not confirmed.
-    :param untried: the positions of signals that were not even handed over.
+    :param failures: by position, why a signal failed.
+    :param untried: the positions of signals that were not sent, through no fault of
+        theirs: the broker was not there, or one before them failed.
     :param unavailable: why the broker cannot be reached, if it cannot.
     :param unknown: the error of a sender that did not say which signals got through.
     """
 
     failures: t.Mapping[int, Exception] = dataclasses.field(default_factory=dict)
-    untried: t.Container[int] = ()
+    untried: t.Collection[int] = ()
     unavailable: Exception | None = None
     unknown: Exception | None = None
 
@@ -69,7 +70,7 @@ class Outcome:
         """Return those of the burst's *keys* whose messages were confirmed."""
         if self is ALL_SENT:
             return keys
-        if self.unknown or (self.unavailable and not self.failures):
+        if self.unknown is not None:
             return ()
         return [
             key
@@ -77,21 +78,23 @@ class Outcome:
             if position not in self.failures and position not in self.untried
         ]
 
+    def failed(self, keys: t.Sequence[PrimaryKey]) -> dict[PrimaryKey, Exception]:
+        """Return those of the burst's *keys* whose signals failed, and why."""
+        return {keys[position]: error for position, error in self.failures.items()}
+
 
 ALL_SENT = Outcome()
 
 
 class Sender:
-    """Hand bursts of one model to whoever sends it.
+    """Give bursts of one model to its own methods, or to its broker.
 
     :param ordered: whether nothing may be sent behind a signal that failed. A burst
         method is trusted with the whole burst, since it gets the signals in order. The
         single form, and brokers, go on after a failure, so they get one at a time.
     """
 
-    def __init__(
-        self, bus: SignalBus, declaration: Declaration, *, ordered: bool
-    ) -> None:
+    def __init__(self, bus: Bus, declaration: Declaration, *, ordered: bool) -> None:
         self._bus = bus
         self._declaration = declaration
         self._call = _hook(bus, declaration)
@@ -127,8 +130,8 @@ class Sender:
         return ALL_SENT
 
 
-def is_unavailable(bus: SignalBus, error: BaseException) -> bool:
-    """Tell whether *error* says that the broker cannot be reached: ask the plugins."""
+def is_unavailable(bus: Bus, error: BaseException) -> bool:
+    """Return whether *error* means that the broker is unavailable: ask the plugins."""
     if isinstance(error, PartialDeliveryError) and not isinstance(error, UNAVAILABLE):
         return any(is_unavailable(bus, reason) for reason in error.failures.values())
     hook = bus.plugin_manager.hook.signalbus_is_unavailable_error
@@ -154,22 +157,21 @@ def signalbus_is_unavailable_error(error: BaseException) -> bool | None:
 
 @hookimpl(trylast=True)
 def signalbus_send_burst(
-    bus: SignalBus, model: SignalModel, signals: t.Sequence[Signal]
+    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> bool | None:
     """Send by the model's own methods, if it has any."""
-    send_one = getattr(model, "send_signalbus_message", None)
-    if send_one is None:
+    declaration = bus.declaration(model)
+    if declaration.send_one is None:
         return None
-    send_burst = getattr(model, "send_signalbus_messages", None)
-    if send_burst is None:
-        _send_one_by_one(bus, send_one, signals)
+    if declaration.send_burst is None:
+        _send_one_by_one(bus, declaration.send_one, signals)
     else:
-        send_burst(signals)
+        declaration.send_burst(signals)
     return True
 
 
 def _send_one_by_one(
-    bus: SignalBus,
+    bus: Bus,
     send_one: t.Callable[[Signal], object],
     signals: t.Sequence[Signal],
 ) -> None:
@@ -187,11 +189,11 @@ def _send_one_by_one(
         raise PartialDeliveryError(failures)
 
 
-def _hook(bus: SignalBus, declaration: Declaration) -> pluggy.HookCaller:
-    """Return the hook; for a model that has methods of its own, without the brokers.
+def _hook(bus: Bus, declaration: Declaration) -> pluggy.HookCaller:
+    """Return the hook; for a model that has send methods of its own, without brokers.
 
-    So a plugin that answers for everything cannot take such a model away, in whichever
-    order the two were registered. Wrappers see every burst.
+    So a plugin that sends everything cannot take such a model over, in whatever order
+    plugins were registered. Wrappers see every burst.
     """
     manager = bus.plugin_manager
     hook = manager.hook.signalbus_send_burst
@@ -208,18 +210,19 @@ def _hook(bus: SignalBus, declaration: Declaration) -> pluggy.HookCaller:
     return manager.subset_hook_caller("signalbus_send_burst", brokers)
 
 
-def _partial(bus: SignalBus, error: PartialDeliveryError, count: int) -> Outcome:
+def _partial(bus: Bus, error: PartialDeliveryError, count: int) -> Outcome:
     """Believe a sender that names its failures, if they can be in the burst."""
     positions = error.failures.keys()
     if not positions or not all(position in range(count) for position in positions):
         return _failed(bus, error, count)
     failures = {at: _as_error(reason) for at, reason in error.failures.items()}
-    unavailable = next(
-        (each for each in failures.values() if is_unavailable(bus, each)), None
-    )
-    if unavailable and len(positions) == count:
-        return Outcome(unavailable=unavailable)
-    return Outcome(failures=failures, unavailable=unavailable)
+    untried = [at for at, each in failures.items() if is_unavailable(bus, each)]
+    if not untried:
+        return Outcome(failures=failures)
+    unavailable = failures[untried[0]]
+    for position in untried:
+        del failures[position]
+    return Outcome(failures, frozenset(untried), unavailable)
 
 
 def _as_error(reason: object) -> Exception:
@@ -229,23 +232,20 @@ def _as_error(reason: object) -> Exception:
 
 def _cut_off(outcome: Outcome, position: int, count: int) -> Outcome:
     """Return the outcome of a burst that ended with its signal at *position*."""
-    error = outcome.unavailable or outcome.failures[0]
-    return Outcome(
-        failures={position: error},
-        untried=range(position + 1, count),
-        unavailable=outcome.unavailable,
-    )
+    if outcome.unavailable:
+        return Outcome({}, range(position, count), outcome.unavailable)
+    return Outcome({position: outcome.failures[0]}, range(position + 1, count))
 
 
-def _failed(bus: SignalBus, error: Exception, count: int) -> Outcome:
+def _failed(bus: Bus, error: Exception, count: int) -> Outcome:
     if is_unavailable(bus, error):
-        return Outcome(unavailable=error)
+        return Outcome(untried=range(count), unavailable=error)
     if count == 1:
         return Outcome(failures={0: error})
     return Outcome(unknown=error)
 
 
-def _no_broker(bus: SignalBus, declaration: Declaration) -> NoBrokerError:
+def _no_broker(bus: Bus, declaration: Declaration) -> NoBrokerError:
     names = plugins.broker_names(bus.plugin_manager)
     close = difflib.get_close_matches(declaration.broker or "", names, 1)
     remedy = (

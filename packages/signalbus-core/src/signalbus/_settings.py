@@ -1,4 +1,4 @@
-"""Read the app's settings, as people and environments write them."""
+"""Read the app's settings, in all the ways in which people write them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import typing as t
 
 from signalbus.exceptions import SettingError
 
-#: How a switch may be written in text, in any case: what click and its kin take.
+AUTOFLUSH = "SIGNALBUS_AUTOFLUSH"
+SYNCHRONOUS_COMMIT = "SIGNALBUS_SYNCHRONOUS_COMMIT"
+
+#: The settings of the core itself.
+NAMES = (AUTOFLUSH, SYNCHRONOUS_COMMIT)
+
+#: How a switch may be written in text, in any case; click takes the same.
 SPELLINGS = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
+
+
+def check(config: t.Mapping[str, t.Any]) -> None:
+    """Raise :exc:`SettingError` if a setting of the core cannot be read."""
+    for name in NAMES:
+        read_switch(config, name)
 
 
 def read_switch(
@@ -18,7 +30,7 @@ def read_switch(
 ) -> bool:
     """Return whether the setting *name* is on.
 
-    :raises SettingError: if its value is none that a switch can have.
+    :raises SettingError: if its value is neither on nor off.
     """
     value = config.get(name, default)
     switch = _as_switch(value)
@@ -31,7 +43,7 @@ def read_switch(
 
 
 def _as_switch(value: object) -> bool | None:
-    """Return what *value* means, or ``None`` if nobody knows."""
+    """Return what *value* means, ``None`` if it is unknown."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int) and value in {0, 1}:

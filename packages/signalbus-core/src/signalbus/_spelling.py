@@ -1,7 +1,7 @@
-"""Find attributes of models, and settings, that were probably meant to be ours.
+"""Find attributes of models, and settings, that are probably mistyped.
 
-A model with ``signalbus_brokr`` is not a signal model, and nobody sends its rows. That
-is not an error: the attribute may be the application's own. So may be a setting.
+A model with ``signalbus_brokr`` is not a signal model, and its rows are never sent.
+That is not an error: the attribute may be the application's own, and so may a setting.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ import typing as t
 
 import sqlalchemy as sa
 
-from signalbus import _discover
+from signalbus import _declare
 
-#: How the names of ours begin.
+#: How the names of our attributes begin.
 BEGINNINGS = ("signalbus_", "send_signalbus")
 
 #: How the names of our settings begin.
 SETTING = "SIGNALBUS_"
 
-#: What a name that begins otherwise may be a typo of.
+#: The names that a name which begins otherwise may be a typo of.
 METHODS = ("send_signalbus_message", "send_signalbus_messages")
 
-#: How close two names must be, from 0 to 1. They have the long beginning in common.
+#: How similar two names must be, from 0 to 1. They have the long prefix in common.
 CLOSE = 0.88
 
-#: What tells one of several things of the application's own from another.
+#: Numbers, by which the application distinguishes things of its own.
 _NUMBERS = re.compile(r"_?\d+")
 
 
 @dataclasses.dataclass(frozen=True)
-class Stranger:
-    """An attribute of *model* that looks like ours, and what was probably *meant*."""
+class UnknownAttribute:
+    """An attribute of *model* that looks like ours, and which was probably *meant*."""
 
     model: type[t.Any]
     name: str
     meant: str | None
 
     def __str__(self) -> str:
-        """Say it to people: the fact, then the remedy."""
+        """Return the fact, then the remedy, for people."""
         fact = (
             f"{self.model.__name__} has an attribute {self.name!r}, which neither"
             " signalbus nor a plugin knows"
         )
         if self.meant is None:
             return f"{fact}. Rename it, or install the plugin that it is for."
-        if not _discover.is_sendable(self.model):
-            fact += ", and nothing sends this model"
+        if not _declare.is_sendable(self.model):
+            fact += ", and this model is never sent"
         return f"{fact}. Did you mean {self.meant!r}?"
 
 
-def find_strangers(
+def find_unknown_attributes(
     model: type[t.Any], known: t.Collection[str]
-) -> t.Iterator[Stranger]:
+) -> t.Iterator[UnknownAttribute]:
     """Yield the attributes of *model* that look like ours and are not *known*.
 
     What is mapped, such as columns and relationships, may have any name.
@@ -62,29 +62,29 @@ def find_strangers(
     mapped = sa.inspect(model).all_orm_descriptors.keys()
     for name in sorted(_attributes(model).difference(mapped, known)):
         if name.startswith(BEGINNINGS):
-            yield Stranger(model, name, _closest(name, known))
+            yield UnknownAttribute(model, name, _closest(name, known))
         elif (meant := _closest(name, METHODS)) and not hasattr(model, meant):
-            yield Stranger(model, name, meant)
+            yield UnknownAttribute(model, name, meant)
 
 
 @dataclasses.dataclass(frozen=True)
-class StrangeSetting:
-    """A setting that looks like one of ours, and what was probably *meant*."""
+class UnknownSetting:
+    """A setting that looks like one of ours, and which name was probably *meant*."""
 
     name: str
     meant: str
 
     def __str__(self) -> str:
-        """Say it to people, without its value, which may be secret."""
+        """Return the fact for people, without the value, which may be secret."""
         return (
             f"The app has a setting {self.name!r}, which neither signalbus nor a plugin"
             f" knows. Did you mean {self.meant!r}?"
         )
 
 
-def find_strange_settings(
+def find_unknown_settings(
     names: t.Iterable[object], known: t.Collection[str]
-) -> t.Iterator[StrangeSetting]:
+) -> t.Iterator[UnknownSetting]:
     """Yield those of *names* that are not *known*, but close to one that is.
 
     Others are the application's own: it chooses the prefixes of its consumers. So are
@@ -97,7 +97,7 @@ def find_strange_settings(
         rest = name.removeprefix(SETTING)
         found = _closest(rest.upper(), ours)
         if found and found != _NUMBERS.sub("", rest):
-            yield StrangeSetting(name, ours[found])
+            yield UnknownSetting(name, ours[found])
 
 
 def _attributes(model: type[t.Any]) -> set[str]:

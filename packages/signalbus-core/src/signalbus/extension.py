@@ -1,67 +1,63 @@
-"""The face of signalbus to Flask: the bus, and the mixin that gives a database one."""
+"""The bus: what an application sees of signalbus. The only module that knows Flask."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import typing as t
 import weakref
-from collections import abc
 
 import flask
-import sqlalchemy as sa
-import sqlalchemy.orm as sa_orm
 
+from signalbus import _apps
 from signalbus import _discover
 from signalbus import _send
-from signalbus import _spelling
+from signalbus import _settings
 from signalbus import retry
+from signalbus._announce import ModelAnnouncer
+from signalbus._committed import Committed
 from signalbus._flush import Flusher
 from signalbus._record import Recorder
-from signalbus._settings import read_switch
-from signalbus.exceptions import SettingError
-from signalbus.exceptions import SignalBusError
-from signalbus.exceptions import SignalModelError
-from signalbus.exceptions import escape_controls
 from signalbus.plugins import make_plugin_manager
 
 if t.TYPE_CHECKING:
     import pluggy
     from flask_sqlalchemy import SQLAlchemy
 
-    from signalbus._record import Recorded
+    from signalbus._declaration import Declaration
+    from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-    MixinBase = SQLAlchemy
-else:
-    MixinBase = object
-
 logger = logging.getLogger("signalbus")
-
-EXTENSION = "signalbus"
-AUTOFLUSH = "SIGNALBUS_AUTOFLUSH"
-SYNCHRONOUS_COMMIT = "SIGNALBUS_SYNCHRONOUS_COMMIT"
-
-#: The settings of the core itself.
-SETTINGS = (AUTOFLUSH, SYNCHRONOUS_COMMIT)
 
 
 class SignalBus:
     """Send the signals that transactions of *db* have recorded.
 
-    A bus belongs to one ``SQLAlchemy`` object, which must have its app already::
+    Create it for a ``SQLAlchemy`` object that has its app::
 
         db = SQLAlchemy(app)
-        signalbus = SignalBus(db)
+        bus = SignalBus(db)
 
-    For an app that is made later, or for several, use :class:`SignalBusMixin`.
+    or, in an application factory, initialize it later, as other Flask extensions::
 
-    Every method may be called inside or outside of an app context and in any thread.
+        db = SQLAlchemy()
+        bus = SignalBus(db)
+
+        def create_app():
+            app = Flask(__name__)
+            db.init_app(app)
+            bus.init_app(app)
+            return app
+
+    :class:`SignalBusMixin` makes a bus together with its database.
+
+    Every method may be called inside or outside an app context and in any thread.
     The bus works in sessions and transactions of its own: it never commits, rolls back,
     expires or closes ``db.session``.
 
-    :raises RuntimeError: if *db* has no app yet, or its app has a bus already.
+    :raises RuntimeError: if the app of *db* already has a bus; by all methods, if the
+        bus has no app yet.
     """
 
     #: The database whose signals this bus sends.
@@ -71,60 +67,53 @@ class SignalBus:
     plugin_manager: pluggy.PluginManager
 
     def __init__(self, db: SQLAlchemy) -> None:
-        apps = _apps_of(db)
-        if not apps:
-            raise RuntimeError(
-                "The SQLAlchemy object has no Flask app yet. Call its init_app first,"
-                " or subclass it with SignalBusMixin, which needs no app."
-            )
-        self._set_up(db)
-        for app in apps:
-            self._init_app(app)
-
-    @classmethod
-    def _without_app(cls, db: SQLAlchemy) -> SignalBus:
-        """Make a bus that gets its apps later."""
-        bus = cls.__new__(cls)
-        bus._set_up(db)  # noqa: SLF001 its own
-        return bus
-
-    def _set_up(self, db: SQLAlchemy) -> None:
+        for app in _apps.apps_of(db):
+            _apps.refuse_second_bus(app)
         self.db = db
-        manager = self.plugin_manager = make_plugin_manager(
-            {module.__name__: module for module in (_discover, _send, retry)}
-        )
         self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
         self._autoflush: bool | None = None
-        self._announced: frozenset[type[t.Any]] = frozenset()
-        self._configured: frozenset[type[t.Any]] = frozenset()
         self._flusher = Flusher(self)
+        manager = self.plugin_manager = make_plugin_manager(
+            {
+                **{module.__name__: module for module in (_discover, _send, retry)},
+                "signalbus.flush": self._flusher,
+            }
+        )
         manager.on_broker = self._flusher.reset_breakers
-        self._sendable: dict[type[t.Any], bool] = {}
-        Recorder(self._is_autoflushed, self._on_commit).listen(db.session)
-        _on_configured(self)
+        self._declarations = _discover.Declarations(self)
+        self._committed = Committed(self, self._declarations)
+        Recorder(self._committed.is_recorded, self._on_commit).listen(db.session)
+        self._announcer = ModelAnnouncer(self)
+        self._announcer.listen()
+        for app in _apps.apps_of(db):
+            self.init_app(app)
 
-    def _init_app(self, app: flask.Flask) -> None:
-        if EXTENSION in app.extensions:
+    def init_app(self, app: flask.Flask) -> None:
+        """Prepare *app*, after ``db.init_app(app)``, for this bus.
+
+        Not needed for an app that *db* had when the bus was made; there, it does
+        nothing.
+
+        :raises RuntimeError: if *app* has another bus, or *db* is not initialized for
+            *app*.
+        :raises SettingError: if a setting of *app* has a value that it cannot have.
+        """
+        if app in self._apps:
+            return
+        _apps.refuse_second_bus(app)
+        if app not in _apps.apps_of(self.db):
             raise RuntimeError(
-                "A signal bus has already been registered on this Flask app. Use that"
-                " one: app.extensions['signalbus']."
+                "The database of this signal bus is not initialized for this Flask app."
+                " Call db.init_app(app) before bus.init_app(app)."
             )
-        self._warn_of_strange_settings(app)
-        for name in SETTINGS:
-            read_switch(app.config, name)
-        app.extensions[EXTENSION] = self
+        _settings.check(app.config)
+        _apps.log_unknown_settings(self, app)
+        app.extensions[_apps.EXTENSION] = self
         self._apps.add(app)
-        with _settings_refused():
+        with _apps.refusing_settings():
             self.plugin_manager.hook.signalbus_init_app.call_historic(
                 kwargs={"bus": self, "app": app}
             )
-
-    def _warn_of_strange_settings(self, app: flask.Flask) -> None:
-        """Log the settings of *app* that are probably mistyped."""
-        answers = self.plugin_manager.hook.signalbus_settings(bus=self)
-        known = set(SETTINGS).union(*answers)
-        for stranger in _spelling.find_strange_settings(app.config, known):
-            logger.warning("%s", stranger)
 
     @property
     def autoflush(self) -> bool:
@@ -136,7 +125,7 @@ class SignalBus:
         """
         if self._autoflush is not None:
             return self._autoflush
-        return self._configured_as(AUTOFLUSH)
+        return self._read_switch(_settings.AUTOFLUSH)
 
     @autoflush.setter
     def autoflush(self, value: bool) -> None:
@@ -153,16 +142,27 @@ class SignalBus:
         back the rows of the last half second, whose signals are sent again. Nothing is
         lost, and the application's own transactions are as durable as ever.
         """
-        return self._configured_as(SYNCHRONOUS_COMMIT)
+        return self._read_switch(_settings.SYNCHRONOUS_COMMIT)
 
     def get_signal_models(self) -> list[SignalModel]:
         """Return all signal models, in a stable order.
 
         :raises SignalModelError: if one of them is misdeclared.
         """
+        self._require_app()
         _discover.registry_of(self.db.Model).configure()
-        self._announce_models()
+        self._announcer.announce()
         return _discover.find_signal_models(self)
+
+    def declaration(self, model: SignalModel) -> Declaration:
+        """Return what *model* declares about its signals, checked and complete.
+
+        It is read once, when it is first asked for: set the attributes of a model in
+        its class body.
+
+        :raises SignalModelError: if it is not a signal model, or is misdeclared.
+        """
+        return self._declarations.of(model)
 
     def flush(
         self, models: t.Iterable[SignalModel] | None = None, wait: float = 3.0
@@ -243,84 +243,24 @@ class SignalBus:
 
     def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
         """Return *models*, each once, or all; refuse what is not a signal model."""
-        _check_models(models)
+        self._require_app()
+        _discover.check_models(models)
         known = self.get_signal_models()
-        if models is None:
-            return known
-        chosen = list(dict.fromkeys(models))
-        for model in chosen:
-            if model not in known:
-                raise SignalModelError(
-                    f"{getattr(model, '__name__', repr(model))} is not a signal model"
-                    " of this database, so it cannot be flushed. Pass mapped classes"
-                    " that define send_signalbus_message or signalbus_broker."
-                )
-        return chosen
-
-    def _is_autoflushed(self, model: type[t.Any]) -> bool:
-        """Tell whether instances of *model* are sent after commit."""
-        sendable = self._sendable.get(model)
-        if sendable is None:
-            sendable = self._sendable[model] = _discover.is_sendable(model)
-        return (
-            sendable and getattr(model, "signalbus_autoflush", True) and self.autoflush
-        )
+        return known if models is None else _discover.choose(models, known)
 
     def _on_commit(self, recorded: Recorded) -> None:
-        """Send what was recorded. The commit is done, so nothing is raised into it."""
+        """Call the hooks. The commit is done, so nothing is raised into it."""
         try:
-            if self.autoflush:
-                with self._app_context():
-                    self._flusher.autoflush(recorded)
+            with self._app_context():
+                self._committed.handle(recorded)
         except Exception:
             names = ", ".join(model.__name__ for model in recorded)
             logger.exception("Signals could not be sent after commit (%s)", names)
 
-    def _announce_models(self) -> None:
-        """Tell the plugins of the database's models, if there are new ones."""
-        models = _discover.mapped_models(self.db.Model)
-        if not self._configured.issuperset(models):
-            new_models = [model for model in models if model not in self._announced]
-            self._announced = frozenset(models)
-            self._warn_of_typos(new_models)
-            try:
-                self.plugin_manager.hook.signalbus_models_configured(
-                    bus=self, models=models
-                )
-            finally:  # only now: plugins may have completed what models declare
-                self._tell_of_misdeclared(new_models)
-            self._configured = frozenset(models)
-
-    def _warn_of_typos(self, models: t.Iterable[type[t.Any]]) -> None:
-        """Log the attributes of *models* that are probably mistyped.
-
-        They are not warnings of Python's: those would end the configuration of mappers
-        where warnings are errors, and be hidden where they are filtered.
-        """
-        answers = self.plugin_manager.hook.signalbus_model_attributes(bus=self)
-        known = set(_discover.MARKS).union(*answers)
-        for model in models:
-            for stranger in _spelling.find_strangers(model, known):
-                logger.warning("%s", stranger)
-
-    def _tell_of_misdeclared(self, models: t.Iterable[type[t.Any]]) -> None:
-        """Log which of *models* cannot be sent as they are declared.
-
-        A commit records their signals without a word. Whoever flushes gets the first of
-        these as an error.
-        """
-        for error in _discover.refusals(models):
-            says = escape_controls(str(error))
-            logger.error("%s Until then, its signals stay pending.", says)
-
-    def _has_new_models(self) -> bool:
-        """Tell whether there are models of which no plugin has heard yet."""
-        return not self._announced.issuperset(_discover.mapped_models(self.db.Model))
-
-    def _configured_as(self, name: str) -> bool:
-        """Return what the app at hand says of a setting."""
+    def _read_switch(self, name: str) -> bool:
+        """Return a setting of the app at hand."""
         app = self._current_app() or self._only_app()
-        return True if app is None else read_switch(app.config, name)
+        return True if app is None else _settings.read_switch(app.config, name)
 
     def _current_app(self) -> flask.Flask | None:
         """Return the app whose context this is, if it is one of this bus."""
@@ -347,95 +287,10 @@ class SignalBus:
             )
         return app.app_context()
 
-
-class SignalBusMixin(MixinBase):
-    """Give a ``SQLAlchemy`` class a signal bus, for one app or for many.
-
-    Put it before ``SQLAlchemy``::
-
-        class CustomSQLAlchemy(SignalBusMixin, SQLAlchemy):
-            pass
-
-        db = CustomSQLAlchemy(app)  # or db.init_app(app), later
-        db.signalbus.flush()
-    """
-
-    @functools.cached_property
-    def signalbus(self) -> SignalBus:
-        """The signal bus of this database."""
-        return SignalBus._without_app(self)  # noqa: SLF001 made for this place
-
-    def init_app(self, app: flask.Flask) -> None:
-        """Prepare *app* for this database and its signal bus."""
-        super().init_app(app)
-        self.signalbus._init_app(app)  # noqa: SLF001 made for this place
-
-
-def get_models_to_flush(bus: SignalBus, names: t.Iterable[str]) -> list[SignalModel]:
-    """Return the signal models of *bus* that have one of *names*.
-
-    Meant for commands. Unknown names are ignored, with a warning in the log.
-
-    :raises TypeError: if *names* is a single name.
-    """
-    if isinstance(names, str):
-        raise TypeError(
-            f"names is {names!r}. Pass a list of names, such as [{names!r}]."
-        )
-    wanted = set(names)
-    models = [model for model in bus.get_signal_models() if model.__name__ in wanted]
-    for name in sorted(wanted - {model.__name__ for model in models}):
-        logger.warning("There is no signal model named %r, it is ignored.", name)
-    return models
-
-
-def _check_models(models: object) -> None:
-    """Refuse what is not a list of models; above all a model, or a name, alone."""
-    if isinstance(models, type):
-        given, example = f"the class {models.__name__}", models.__name__
-    elif models is not None and (
-        isinstance(models, (str, bytes)) or not isinstance(models, abc.Iterable)
-    ):
-        given, example = repr(models), "OrderPaid, OrderPlaced"
-    else:
-        return
-    raise TypeError(
-        f"models is {given}. Pass a list of signal models, such as [{example}]."
-    )
-
-
-def _apps_of(db: SQLAlchemy) -> list[flask.Flask]:
-    """Return the apps that *db* has been initialised with."""
-    return list(getattr(db, "_app_engines", ()))
-
-
-@contextlib.contextmanager
-def _settings_refused() -> t.Iterator[None]:
-    """Take a plugin's :exc:`ValueError` for what it says of the configuration."""
-    try:
-        yield
-    except SignalBusError:
-        raise
-    except ValueError as error:
-        raise SettingError(str(error)) from error
-
-
-def _on_configured(bus: SignalBus) -> None:
-    """Tell *bus* of new models whenever mappers were configured, while it lives.
-
-    Those may be the mappers of another database, so what a plugin refuses is logged
-    here, once, and raised whenever this bus is asked for its models.
-    """
-    weak_bus = weakref.ref(bus)
-
-    def announce() -> None:
-        live_bus = weak_bus()
-        if live_bus is None or not live_bus._has_new_models():  # noqa: SLF001 likewise
-            return
-        try:
-            live_bus._announce_models()  # noqa: SLF001 made for this place
-        except Exception as error:  # noqa: BLE001 raised again by get_signal_models
-            says = escape_controls(str(error))
-            logger.error("A plugin refuses the models: %s", says)  # noqa: TRY400 no fault of the code
-
-    sa.event.listen(sa_orm.Mapper, "after_configured", announce)
+    def _require_app(self) -> None:
+        """Refuse to work before there is an app."""
+        if not self._apps:
+            raise RuntimeError(
+                "This signal bus has no Flask app yet. Call db.init_app(app) and"
+                " bus.init_app(app) first."
+            )

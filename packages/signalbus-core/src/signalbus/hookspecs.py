@@ -1,4 +1,7 @@
-"""The hooks of the core: what a plugin may add, when, and what it may rely on."""
+"""The hooks of the core: what a plugin may add, when it is called, what is guaranteed.
+
+An implementation takes the arguments that it needs, by name, and may leave out others.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from signalbus._markers import hookspec
 
 if t.TYPE_CHECKING:
     import pluggy
+    import sqlalchemy as sa
     from flask import Flask
 
-    from signalbus.extension import SignalBus
+    from signalbus.typing import Bus
+    from signalbus.typing import HeldBack
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import Recorded
     from signalbus.typing import Signal
     from signalbus.typing import SignalModel
 
@@ -19,140 +26,235 @@ if t.TYPE_CHECKING:
 def signalbus_addhooks(plugin_manager: pluggy.PluginManager) -> None:
     """Add hook specifications of your own to *plugin_manager*.
 
-    Called once for every bus, when all installed plugins are registered and before
-    they are checked for unknown hooks.
+    Called once for every bus, after all installed plugins have been registered and
+    before they are checked for unknown hooks.
     """
 
 
 @hookspec(historic=True)
-def signalbus_init_app(bus: SignalBus, app: Flask) -> None:
-    """Prepare *app*, which has just got its *bus*.
+def signalbus_init_app(bus: Bus, app: Flask) -> None:
+    """Prepare *app* for its *bus*.
 
-    Called once for every app, when its configuration is loaded and outside of any app
-    context. A plugin registered later is called then, for every app so far. Raise here
-    to refuse a configuration that cannot work.
+    Called once for every app, after its configuration has been loaded, outside any app
+    context. A plugin that is registered later is called at that time, for each app so
+    far. Raise :exc:`ValueError` to refuse a configuration that cannot work.
     """
 
 
 @hookspec
-def signalbus_signal_models(  # type: ignore[empty-body]  # answered by plugins
-    bus: SignalBus,
+def signalbus_signal_models(  # type: ignore[empty-body]  # plugins return it
+    bus: Bus,
 ) -> list[SignalModel]:
-    """Answer the signal models that you know of.
+    """Return the signal models that you know.
 
-    Called whenever models are looked up. Order is kept and duplicates are dropped. The
-    core itself answers every mapped model of the bus's database that declares a send
-    method or names a broker.
+    Called whenever models are looked up. The order is kept and duplicates are dropped.
+    The core returns every mapped model of the bus's database that declares a send
+    method or a broker.
     """
 
 
 @hookspec
-def signalbus_model_attributes(  # type: ignore[empty-body]  # answered by plugins
-    bus: SignalBus,
+def signalbus_model_attributes(  # type: ignore[empty-body]  # plugins return it
+    bus: Bus,
 ) -> t.Collection[str]:
-    """Answer the names of the attributes that you read from models.
+    """Return the names of the attributes that you read from models.
 
     Called when there are new models. An attribute that begins with ``signalbus_`` and
-    is known to nobody is logged as a probable typo. What you answer is not, and is
-    proposed for names that are close to it.
+    that no plugin knows is logged as a probable typo, with the closest known name.
     """
 
 
 @hookspec
-def signalbus_settings(  # type: ignore[empty-body]  # answered by plugins
-    bus: SignalBus,
+def signalbus_settings(  # type: ignore[empty-body]  # plugins return it
+    bus: Bus,
 ) -> t.Collection[str]:
-    """Answer the names of the settings that you read from an app's configuration.
+    """Return the names of the settings that you read from an app's configuration.
 
-    Called once for every app, before :func:`signalbus_init_app`. A setting that begins
-    with ``SIGNALBUS_``, that nobody knows and that is close to a known name is logged
-    as a probable typo. Only plugins that are registered by then are asked.
+    Called once for every app, before :func:`signalbus_init_app`, for the plugins that
+    are registered by then. A setting that begins with ``SIGNALBUS_``, that no plugin
+    knows and that is close to a known name is logged as a probable typo.
     """
 
 
 @hookspec
-def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
-    """Look at, or add to, *models*: all models of the database, signal models or not.
+def signalbus_models_configured(bus: Bus, models: list[type[t.Any]]) -> None:
+    """Inspect, or add to, all *models* of the database, signal models or not.
 
-    Called after mappers have been configured, and again when more models come, so an
-    implementation must be idempotent. This is where a broker plugin sets defaults on
-    the models that name it, and refuses misdeclared ones.
+    Called after mappers have been configured, and again when there are new models: an
+    implementation must be idempotent. Raise
+    :exc:`~signalbus.SignalModelError` to refuse a misdeclared model. What a model
+    declares is in ``bus.declaration(model)``; do not write on classes that are not
+    yours.
+    """
+
+
+@hookspec
+def signalbus_committed(bus: Bus, recorded: Recorded) -> None:
+    """React to a transaction that has *recorded* signals.
+
+    Called in the thread that committed, right after the commit, before anything is
+    sent, whether or not the models are autoflushed. Return at once: the application is
+    waiting. An exception is logged, never raised.
+    """
+
+
+@hookspec(firstresult=True)
+def signalbus_autoflush(bus: Bus, recorded: Recorded) -> bool | None:
+    """Take charge of sending what a transaction has *recorded*.
+
+    Called after :func:`signalbus_committed`, in the thread that committed, within an
+    app context, for the signals of models that may be autoflushed, unless
+    ``bus.autoflush`` is off. Return ``True`` if you see to these signals, ``None`` to
+    leave them to others. The core itself, which comes last, sends them before the
+    commit returns. An exception is logged, never raised; the signals stay pending.
+    """
+
+
+@hookspec
+def signalbus_held_back(
+    bus: Bus, model: SignalModel, connection: sa.Connection
+) -> HeldBack | None:
+    """Return which signals of *model* must not be sent in this run, if there are any.
+
+    Called when a run reaches a model, outside a transaction of yours: what you execute
+    on *connection* is rolled back. Return ``None`` if nothing is held back, which then
+    costs nothing more. Signals that are held back stay pending, and are not reported.
+    Of several plugins, each may hold signals back.
+    """
+
+
+@hookspec(firstresult=True)
+def signalbus_burst_count(bus: Bus, model: SignalModel) -> int | None:
+    """Return how many signals of *model* to send in one transaction.
+
+    Called once for each model that does not declare ``signalbus_burst_count``, when
+    its declaration is read; ``bus.declaration(model)`` may be asked for everything
+    else. Return ``None`` for models that are not yours. If no plugin returns a number,
+    it is 1. Anything but a positive integer is a :exc:`~signalbus.SignalModelError`.
     """
 
 
 @hookspec(firstresult=True)
 def signalbus_send_burst(
-    bus: SignalBus, model: SignalModel, signals: t.Sequence[Signal]
+    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> bool | None:
-    """Send *signals*, all of one *model*, and answer ``True`` when all are confirmed.
+    """Send *signals*, all of one *model*, and return ``True`` if all are confirmed.
 
     Called inside the transaction that holds the locks on the signals' rows, in the
     thread that flushes, within an app context; by ``flushordered`` with one at a time.
-    Answer ``None`` for a model whose ``signalbus_broker`` does not name you. A model
-    that has send methods of its own comes to no plugin but to wrappers of this hook.
+    Return ``None`` unless ``bus.declaration(model).broker`` is your name. For a model
+    that has send methods of its own, only wrappers of this hook are called.
 
-    Raise :exc:`~signalbus.PartialDeliveryError` when you know which of the signals were
-    not confirmed, and :exc:`~signalbus.BrokerUnavailableError` when the broker cannot
-    be reached. After any other exception the signals are sent again, one at a time.
+    Raise :exc:`~signalbus.PartialDeliveryError` if you know which of the signals were
+    not confirmed, and :exc:`~signalbus.BrokerUnavailableError` if the broker cannot be
+    reached. After any other exception the signals are sent again, one at a time.
+    """
+
+
+@hookspec
+def signalbus_message_headers(  # type: ignore[empty-body]  # plugins return it
+    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
+) -> t.Sequence[t.Mapping[str, str]]:
+    """Return headers that brokers add to the messages of *signals*.
+
+    Called by broker plugins, once for each burst, inside the transaction that holds the
+    locks. Return one mapping for each signal, in the same order. The headers of all
+    plugins are merged; where two use a name, the plugin that is called first wins.
+    """
+
+
+@hookspec
+def signalbus_burst_settled(
+    bus: Bus,
+    model: SignalModel,
+    connection: sa.Connection,
+    sent: t.Sequence[PrimaryKey],
+    failed: t.Mapping[PrimaryKey, Exception],
+) -> None:
+    """Write down, on *connection*, what became of a burst.
+
+    Called inside the transaction that holds the locks, after the sender has returned
+    and before the rows of *sent* are deleted. What you write commits or rolls back with
+    the deletion. *sent* has the keys whose messages were confirmed, *failed* those that
+    failed and why. Signals that were not tried, or not sent because the broker is
+    unavailable, are in neither.
+
+    Not called for a burst that is about to be sent again one signal at a time. Called
+    again if the transaction has to be repeated: what you wrote has been rolled back.
+
+    If an implementation raises, the transaction is rolled back; what was sent is then
+    deleted in a new one, for which this hook is called once more. An exception is then
+    logged, and the rows are deleted nevertheless: nothing is sent twice because of it.
     """
 
 
 @hookspec(firstresult=True)
 def signalbus_is_transient_error(error: BaseException) -> bool | None:
-    """Tell whether the transaction that raised *error* may succeed if tried again.
+    """Return whether the transaction that raised *error* may succeed if repeated.
 
-    Answer ``True`` to try again, ``False`` never to, ``None`` if you have no idea.
-    Called for the database's errors, never for the broker's.
+    Return ``True`` to try again, ``False`` never to, ``None`` if you do not know.
+    Called for errors of the database, never for those of a broker.
     """
 
 
 @hookspec(firstresult=True)
 def signalbus_is_unavailable_error(error: BaseException) -> bool | None:
-    """Tell whether *error*, which a sender raised, says that its broker is unavailable.
+    """Return whether *error*, raised by a sender, means that its broker is unavailable.
 
-    Answer ``True`` to stop sending to that broker, ``False`` if only the signals at
-    hand are at fault, ``None`` if you have no idea. Called for the failures of a
-    :exc:`~signalbus.PartialDeliveryError` one by one.
+    Return ``True`` to stop sending to that broker, ``False`` if only the signals at
+    hand are at fault, ``None`` if you do not know. Called for each failure of a
+    :exc:`~signalbus.PartialDeliveryError`.
     """
 
 
 @hookspec
-def signalbus_burst_sent(bus: SignalBus, model: SignalModel, count: int) -> None:
-    """Take note that *count* signals of *model* were sent, and their rows deleted.
+def signalbus_burst_sent(
+    bus: Bus, model: SignalModel, count: int, seconds: float
+) -> None:
+    """React to a burst: *count* signals of *model* were sent, their rows deleted.
 
-    Called after the commit, with no transaction open. Not called if the process dies
-    in between. An exception is logged, and never raised.
+    Called after the commit, with no transaction open. *seconds* is the time from the
+    start of the transaction to its commit. Not called if the process dies in between.
+    An exception is logged, never raised.
     """
 
 
 @hookspec
 def signalbus_burst_failed(
-    bus: SignalBus, model: SignalModel, error: BaseException
+    bus: Bus,
+    model: SignalModel,
+    error: BaseException,
+    failed: t.Mapping[PrimaryKey, Exception],
+    seconds: float,
 ) -> None:
-    """Take note that *error* kept some signals of *model* from being sent.
+    """React to signals of *model* that could not be sent.
 
-    Called after the rollback, or after the commit where the rest of the burst was
-    confirmed. May be called again for the same rows by a later flush. An exception is
-    logged, and never raised.
+    Called after the rollback, or after the commit if the rest of the burst was
+    confirmed, once for what finally failed: not for a burst that is sent again one
+    signal at a time. *error* is the first error, *failed* has the keys of the failed
+    signals and why each one failed. *failed* is empty if the database or the model's
+    declaration is at fault, before any signal was read. *seconds* is the time since the
+    start of the transaction. A later flush may report the same signals again.
+    An exception is logged, never raised.
     """
 
 
 @hookspec
-def signalbus_broker_down(bus: SignalBus, broker: str, error: BaseException) -> None:
-    """Take note that *broker* cannot be reached: its circuit breaker has opened.
+def signalbus_broker_down(bus: Bus, broker: str, error: BaseException) -> None:
+    """React to a *broker* that cannot be reached: its circuit breaker has opened.
 
     Called once, in the thread that flushes, with no transaction open; not again while
-    the breaker is open. *broker* is the name that models give, or the name of a model
-    that sends by itself. Each process has breakers of its own. An exception is logged,
-    and never raised.
+    the breaker is open. *broker* is the name that models declare, or the name of a
+    model that has send methods of its own. Each process has its own circuit breakers.
+    An exception is logged, never raised.
     """
 
 
 @hookspec
-def signalbus_broker_up(bus: SignalBus, broker: str, seconds: float) -> None:
-    """Take note that *broker* is back: its circuit breaker has closed.
+def signalbus_broker_up(bus: Bus, broker: str, seconds: float) -> None:
+    """React to a *broker* that is back: its circuit breaker has closed.
 
-    Called once, after it has confirmed something, or when the breaker was reset.
-    *seconds* tells for how long the breaker was open. Otherwise like
+    Called once, after the broker has confirmed something, or when the breaker was
+    reset. *seconds* is the time for which the breaker was open. Otherwise like
     :func:`signalbus_broker_down`.
     """

@@ -1,8 +1,9 @@
-"""Make the plugin manager of a bus: the core's own plugins, then the installed ones."""
+"""The plugins of a bus: the core's own, then the installed ones, then the app's."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import typing as t
 
 import pluggy
@@ -10,33 +11,81 @@ import pluggy
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
 
+__all__ = ["PluginManager", "make_plugin_manager"]
+
+logger = logging.getLogger("signalbus")
+
 #: The project's name for pluggy, and the entry-point group of its plugins.
 GROUP = "signalbus"
 
 
+#: The hooks that only report what has happened: a plugin that fails in one of them
+#: stops neither the others nor the work.
+NOTIFICATIONS = (
+    "signalbus_committed",
+    "signalbus_burst_sent",
+    "signalbus_burst_failed",
+    "signalbus_broker_down",
+    "signalbus_broker_up",
+)
+
+Failed: t.TypeAlias = t.Callable[[str, BaseException], object]
+
+
 class PluginManager(pluggy.PluginManager):
-    """A manager that tells when a plugin was registered that may send signals."""
+    """The plugin manager of a bus, in which a plugin can fail alone.
+
+    Made by :func:`make_plugin_manager`. What pluggy's own manager does, it does, too.
+    """
 
     def __init__(self) -> None:
         super().__init__(GROUP)
+        #: Called when a plugin has been registered that may send signals.
         self.on_broker: t.Callable[[], object] = lambda: None
+        self._isolated: dict[str, Failed] = {}
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register *plugin*."""
+        """Register *plugin*, and return the name it is registered under."""
         registered = super().register(plugin, name)
+        for hook, failed in self._isolated.items():
+            _isolate(self._implementations(hook, of=plugin), failed)
         if any(each.plugin is plugin for each in _brokers(self)):
             self.on_broker()
         return registered
+
+    def isolate(self, hook: str, failed: Failed) -> None:
+        """Let each implementation of *hook* fail alone, now and in future.
+
+        An exception, or ``SystemExit``, of an implementation is handed to *failed*,
+        with the name of its plugin. The others are called, in pluggy's order. An
+        exception of a wrapper is raised as ever.
+        """
+        self._isolated[hook] = failed
+        _isolate(self._implementations(hook), failed)
+
+    def _implementations(
+        self, hook: str, of: object | None = None
+    ) -> list[pluggy.HookImpl]:
+        return [
+            each
+            for each in getattr(self.hook, hook).get_hookimpls()
+            if _is_plain(each) and (of is None or each.plugin is of)
+        ]
 
 
 def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     """Return a new manager with *own* plugins, by name, and all installed ones.
 
-    A plugin that cannot be loaded, or that implements a hook nobody specified, is an
-    error here and not at the first flush.
+    For programs that ask plugins without a bus, such as command line tools.
+
+    :raises SignalBusError: if an installed plugin cannot be loaded.
+    :raises pluggy.PluginValidationError: if a plugin implements a hook that is not
+        specified.
     """
     manager = PluginManager()
     manager.add_hookspecs(hookspecs)
+    for notification in NOTIFICATIONS:
+        manager.isolate(notification, _log_failure(notification))
     for name, plugin in own.items():
         manager.register(plugin, name)
     for entry_point in _installed():
@@ -46,11 +95,25 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     return manager
 
 
-def broker_names(manager: pluggy.PluginManager) -> list[str]:
-    """Name the brokers among the plugins, sorted; by their kind if they have no name.
+def notify(manager: pluggy.PluginManager, hook: str, **facts: t.Any) -> None:
+    """Call a notification *hook*, and raise nothing."""
+    try:
+        getattr(manager.hook, hook)(**facts)
+    except Exception:
+        logger.exception("A plugin that wraps %s failed.", hook)
 
-    A broker sends bursts. Its name is its attribute ``name``, or else that of its entry
-    point, or that under which it was registered.
+
+def is_implemented(manager: pluggy.PluginManager, hook: str) -> bool:
+    """Return whether any plugin implements *hook*, or wraps it."""
+    return bool(getattr(manager.hook, hook).get_hookimpls())
+
+
+def broker_names(manager: pluggy.PluginManager) -> list[str]:
+    """Return the names of the brokers among the plugins, sorted.
+
+    A broker is a plugin that sends bursts. Its name is its attribute ``name``, or else
+    that of its entry point, or that under which it was registered, or that of its class
+    or module.
     """
     return sorted(
         {_broker_name(manager, each) or _kind(each) for each in _brokers(manager)}
@@ -58,29 +121,61 @@ def broker_names(manager: pluggy.PluginManager) -> list[str]:
 
 
 def is_missing_broker(manager: pluggy.PluginManager, broker: str) -> bool:
-    """Tell whether it is certain that nobody answers to the name *broker*.
+    """Return whether it is certain that no plugin is the broker of this name.
 
-    It is not while there is a broker without a name, which may answer to any.
+    It is not certain while there is a broker without a name, which may take any.
     """
     names = [_broker_name(manager, each) for each in _brokers(manager)]
     return None not in names and broker not in names
 
 
 def _brokers(manager: pluggy.PluginManager) -> list[pluggy.HookImpl]:
-    """Return what sends bursts for models that name a broker."""
+    """Return the plugins' implementations that send bursts."""
     return [
         each
         for each in manager.hook.signalbus_send_burst.get_hookimpls()
-        if not (each.wrapper or each.hookwrapper)
-        and not each.plugin_name.startswith(f"{GROUP}.")
+        if _is_plain(each) and not each.plugin_name.startswith(f"{GROUP}.")
     ]
 
 
+def _is_plain(implementation: pluggy.HookImpl) -> bool:
+    """Return whether *implementation* is not a wrapper around others."""
+    return not (implementation.wrapper or implementation.hookwrapper)
+
+
+def _isolate(implementations: t.Iterable[pluggy.HookImpl], failed: Failed) -> None:
+    for implementation in implementations:
+        guarded = _guarded(implementation.function, implementation.plugin_name, failed)
+        implementation.function = guarded  # type: ignore[misc]  # only typed as final
+
+
+def _guarded(
+    function: t.Callable[..., object], plugin: str, failed: Failed
+) -> t.Callable[..., object]:
+    """Return *function*, whose errors are handed to *failed*."""
+
+    def guarded(*args: object) -> object:
+        try:
+            return function(*args)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 that is the point
+            failed(plugin, error)
+            return None
+
+    return guarded
+
+
+def _log_failure(hook: str) -> Failed:
+    def log(plugin: str, error: BaseException) -> None:
+        logger.error("The plugin %r failed in %s.", plugin, hook, exc_info=error)
+
+    return log
+
+
 def _broker_name(manager: pluggy.PluginManager, broker: pluggy.HookImpl) -> str | None:
-    """Return the name of *broker*, or ``None`` if nobody has given it one."""
-    own = getattr(broker.plugin, "name", None)
-    if isinstance(own, str):
-        return own
+    """Return the name of *broker*, or ``None`` if it was not given one."""
+    name = getattr(broker.plugin, "name", None)
+    if isinstance(name, str):
+        return name
     made_up = manager.get_canonical_name(broker.plugin)
     return None if broker.plugin_name == made_up else broker.plugin_name
 
@@ -92,7 +187,7 @@ def _kind(broker: pluggy.HookImpl) -> str:
 
 
 def _installed() -> list[importlib.metadata.EntryPoint]:
-    """Return the installed plugins' entry points, the same order on every machine."""
+    """Return the entry points of the installed plugins, sorted by name."""
     found = importlib.metadata.entry_points(group=GROUP)
     return sorted(found, key=lambda entry_point: entry_point.name)
 

@@ -11,7 +11,7 @@ from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import PartialDeliveryError
 
 if t.TYPE_CHECKING:
-    from signalbus.extension import SignalBus
+    from signalbus.typing import Bus
     from signalbus.typing import Signal
     from signalbus.typing import SignalModel
 
@@ -59,12 +59,12 @@ class MemoryBroker:
     @hookimpl
     def signalbus_send_burst(
         self,
-        bus: SignalBus,  # noqa: ARG002 part of the hook
+        bus: Bus,
         model: SignalModel,
         signals: t.Sequence[Signal],
     ) -> bool | None:
         """Keep *signals*, if their *model* names this broker."""
-        if getattr(model, "signalbus_broker", None) != self.name:
+        if bus.declaration(model).broker != self.name:
             return None
         if not self.available:
             raise BrokerUnavailableError(f"The broker {self.name!r} is switched off.")

@@ -1,8 +1,8 @@
 """Prove that rows are found again by their keys, before their signals are sent.
 
-Where the types of a model and of its table do not go together, a key may find no row,
-or another one. Then signals would be sent by every flush and never deleted; or a row
-would be deleted whose signal was not sent.
+Where the types of a model and of its table do not match, a key may find no row, or a
+wrong one. Then signals would be sent by every flush and never deleted, or a row would
+be deleted whose signal was not sent.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import uuid
 
 import sqlalchemy as sa
 
-from signalbus import _keys
+from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
     from signalbus.typing import PrimaryKey
 
+Read: t.TypeAlias = "t.Callable[[], t.Iterable[PrimaryKey]]"
 Present: t.TypeAlias = "t.Callable[[t.Sequence[PrimaryKey]], t.Sequence[PrimaryKey]]"
 
-#: Types of columns, and those of their values that find exactly the row they are of.
+#: Column types, and the types of values that find exactly their own row.
 _EXACT: tuple[tuple[type[t.Any], tuple[type, ...]], ...] = (
     (sa.Integer, (int,)),
     (sa.Uuid, (uuid.UUID, str)),
-    (sa.CHAR, ()),  # blanks at its end do not count
+    (sa.CHAR, ()),  # trailing blanks are ignored
     (sa.Enum, ()),
     (sa.String, (str,)),
     (sa.LargeBinary, (bytes,)),
 )
 
-#: The same, but not on SQLite, which keeps such values as texts or floats.
+#: Likewise, but not on SQLite, which stores such values as texts or floats.
 _EXACT_ELSEWHERE: tuple[tuple[type[t.Any], tuple[type, ...]], ...] = (
     (sa.Float, ()),
     (sa.Numeric, (decimal.Decimal,)),
@@ -41,13 +42,13 @@ _EXACT_ELSEWHERE: tuple[tuple[type[t.Any], tuple[type, ...]], ...] = (
 
 
 class KeyProof:
-    """What is known of the keys of one model on one kind of database.
+    """What is known about the keys of one model on one kind of database.
 
-    Integers are looked up only where the column turns out to hold something else. Keys
-    of other types are looked up once, those that are not exact in every burst.
+    Integers are looked up only if the column turns out to hold something else. Keys of
+    other types are looked up once, and those that are not exact in every burst.
 
-    :param always: whether to look all keys up: a session deletes rows by its own means,
-        and does not count them.
+    :param always: whether to look up all keys: a session deletes rows by its own
+        means, and does not count them.
     """
 
     def __init__(self, declaration: Declaration, dialect: str, *, always: bool) -> None:
@@ -55,14 +56,14 @@ class KeyProof:
         self._always = always
         self._is_proven = all(isinstance(c.type, sa.Integer) for c in columns)
         self._exact = [_exact_values(column.type, dialect) for column in columns]
-        # Elsewhere all values of a column are of one type: one key tells it.
-        self._is_typed = dialect in _keys.WITH_ARRAYS | _keys.MYSQL
+        # Elsewhere all values of a column have one type: the first key shows it.
+        self._is_typed = dialect in key_conditions.WITH_ARRAYS | key_conditions.MYSQL
         # A DELETE counts its rows, a session does not, and loads a row of a key once.
         is_counted = declaration.as_rows and not always
         self._may_repeat = not is_counted or not declaration.is_keyed
 
     def holds(self, keys: t.Sequence[PrimaryKey], present: Present) -> bool:
-        """Tell whether each of *keys* finds its own row, and no other.
+        """Return whether each of *keys* finds its own row, and no other.
 
         :param present: returns those of some keys that have a row.
         """
@@ -75,8 +76,24 @@ class KeyProof:
         return self._is_proven
 
     def is_certain(self, keys: t.Sequence[PrimaryKey]) -> bool:
-        """Tell whether *keys* need not be looked up."""
+        """Return whether *keys* need not be looked up."""
         return self._is_proven and not self._always and self._are_exact(keys)
+
+    def was_lost(
+        self, keys: t.Sequence[PrimaryKey], present: Present, read: Read
+    ) -> bool:
+        """Return whether one of *keys*, just read, does not find a row that is there.
+
+        It would pass for a signal that another flusher has sent. So those that find no
+        row are read again.
+
+        :param present: returns those of some keys that have a row.
+        :param read: reads the keys again.
+        """
+        if not keys or self.is_certain(keys):
+            return False
+        absent = set(keys) - set(present(keys))
+        return bool(absent) and not absent.isdisjoint(read())
 
     def _are_exact(self, keys: t.Sequence[PrimaryKey]) -> bool:
         some = keys[:1] if self._is_typed else keys
@@ -90,6 +107,6 @@ class KeyProof:
 def _exact_values(
     column_type: sa.types.TypeEngine[t.Any], dialect: str
 ) -> tuple[type, ...]:
-    """Return the types of values that need no proof; none for types of others."""
+    """Return the types of values of a column that need no proof."""
     known = _EXACT if dialect == "sqlite" else _EXACT + _EXACT_ELSEWHERE
     return next((exact for kind, exact in known if isinstance(column_type, kind)), ())

@@ -1,4 +1,4 @@
-"""Leave a broker alone that was found to be down, so that commits do not pay for it."""
+"""Circuit breakers: leave a broker alone that is down, so that commits do not wait."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX = 30.0
 
 @dataclasses.dataclass
 class CircuitBreaker:
-    """The breaker of one broker, while it is not closed.
+    """The circuit breaker of one broker, while it is not closed.
 
     It is open until :attr:`until`. Then it is half-open: one caller may probe the
-    broker, and it is open again for the others until that has worked.
+    broker, while it stays open for the others.
     """
 
     opened: float
@@ -24,7 +24,7 @@ class CircuitBreaker:
     until: float
 
     def admits(self, now: float) -> bool:
-        """Tell whether the caller may probe the broker. Answers ``True`` to one."""
+        """Return whether the caller may probe the broker: ``True`` for one caller."""
         if now < self.until:
             return False
         self.until = now + self.length
@@ -37,44 +37,44 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """The circuit breakers of all brokers: those that are not here are closed."""
+    """The circuit breakers of all brokers. Those that are closed are not kept."""
 
     def __init__(self) -> None:
         self._breakers: dict[object, CircuitBreaker] = {}
         self._lock = threading.Lock()
 
-    def is_closed(self, carrier: object) -> bool:
-        """Tell whether signals may be handed to *carrier* without reserve."""
-        return carrier not in self._breakers
+    def is_closed(self, sender: object) -> bool:
+        """Return whether full bursts may be given to *sender*."""
+        return sender not in self._breakers
 
-    def admits(self, carrier: object) -> bool:
-        """Tell whether an autoflush may try *carrier*, be it to probe it."""
-        if carrier not in self._breakers:
+    def admits(self, sender: object) -> bool:
+        """Return whether an autoflush may try *sender*, if only to probe it."""
+        if sender not in self._breakers:
             return True
         with self._lock:
-            breaker = self._breakers.get(carrier)
+            breaker = self._breakers.get(sender)
             return breaker is None or breaker.admits(time.monotonic())
 
-    def failed(self, carrier: object) -> bool:
-        """Note that *carrier* could not be reached, and tell whether that is new."""
+    def record_failure(self, sender: object) -> bool:
+        """Record that *sender* could not be reached, and return whether that is new."""
         now = time.monotonic()
         with self._lock:
-            breaker = self._breakers.get(carrier)
+            breaker = self._breakers.get(sender)
             if breaker is None:
-                self._breakers[carrier] = CircuitBreaker(now, FIRST, now + FIRST)
+                self._breakers[sender] = CircuitBreaker(now, FIRST, now + FIRST)
                 return True
             breaker.extend(now)
             return False
 
-    def worked(self, carrier: object) -> float | None:
-        """Note that *carrier* confirmed something.
+    def record_success(self, sender: object) -> float | None:
+        """Record that *sender* has confirmed something.
 
         Returns for how many seconds its breaker was open, ``None`` if it was closed.
         """
-        if carrier not in self._breakers:
+        if sender not in self._breakers:
             return None
         with self._lock:
-            breaker = self._breakers.pop(carrier, None)
+            breaker = self._breakers.pop(sender, None)
         return time.monotonic() - breaker.opened if breaker else None
 
     def reset(self) -> dict[object, float]:
@@ -82,4 +82,4 @@ class CircuitBreakers:
         with self._lock:
             breakers, self._breakers = self._breakers, {}
         now = time.monotonic()
-        return {carrier: now - each.opened for carrier, each in breakers.items()}
+        return {sender: now - each.opened for sender, each in breakers.items()}

@@ -1,4 +1,4 @@
-"""Say of a table that is missing how to make it."""
+"""Explain a missing table: name it, and say how to create it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 
-from signalbus import retry
+from signalbus._sql import errors
 from signalbus.exceptions import MissingTableError
 
 if t.TYPE_CHECKING:
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
 
 #: What the databases call it.
 SQLSTATE = "42P01"
@@ -20,12 +20,11 @@ SQLITE_TEXT = "no such table"
 
 
 def explained(
-    declaration: Declaration, error: sa_exc.DBAPIError, engine: sa.Engine | None
+    declaration: Declaration, error: Exception, engine: sa.Engine | None
 ) -> Exception:
     """Return *error*, or what to do about it if a table of the model is missing.
 
-    The database is asked, since the missing table may be another one, which a trigger
-    names.
+    The database is asked, since the missing table may be one that a trigger uses.
     """
     if engine is None or not _is_about_a_table(error):
         return error
@@ -40,10 +39,10 @@ def explained(
     return error
 
 
-def _is_about_a_table(error: sa_exc.DBAPIError) -> bool:
-    return (
-        retry.sqlstate(error) == SQLSTATE
-        or retry.mysql_code(error) == MYSQL_CODE
+def _is_about_a_table(error: Exception) -> bool:
+    return isinstance(error, sa_exc.DBAPIError) and (
+        errors.sqlstate(error) == SQLSTATE
+        or errors.mysql_code(error) == MYSQL_CODE
         or str(error.orig).startswith(SQLITE_TEXT)
     )
 

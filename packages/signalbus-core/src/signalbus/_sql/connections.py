@@ -1,6 +1,6 @@
-"""Lend connections and transactions of signalbus's own, as a flush needs them.
+"""Open the connections and transactions of a flush, apart from the application's.
 
-SQLite has no row locks: there ``BEGIN IMMEDIATE`` lets in one flusher at a time.
+SQLite has no row locks: there, ``BEGIN IMMEDIATE`` lets in one flusher at a time.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import typing as t
 import weakref
 
 import sqlalchemy as sa
+import sqlalchemy.orm as sa_orm
 import sqlalchemy.pool as sa_pool
 
 from signalbus.exceptions import SignalBusError
@@ -17,11 +18,11 @@ from signalbus.exceptions import SignalBusError
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
 
 ISOLATION: t.Final = "READ COMMITTED"
 
-#: What :func:`_is_read_committed` found.
+#: What :func:`_is_read_committed` has found.
 _known_levels: weakref.WeakKeyDictionary[sa.Engine, bool] = weakref.WeakKeyDictionary()
 
 
@@ -29,9 +30,9 @@ _known_levels: weakref.WeakKeyDictionary[sa.Engine, bool] = weakref.WeakKeyDicti
 def connect(
     db: SQLAlchemy, declaration: Declaration, *, wait_for_disk: bool = True
 ) -> t.Iterator[sa.Connection]:
-    """Lend a connection of signalbus's own, at the isolation level that suits it.
+    """Open a connection at READ COMMITTED.
 
-    At READ COMMITTED a row that somebody else has deleted is passed over; at higher
+    At that level, a row that another transaction has deleted is passed over; at higher
     levels it would be a serialization failure.
 
     :param wait_for_disk: whether PostgreSQL writes commits to disk before it answers.
@@ -51,11 +52,10 @@ def connect(
 
 @contextlib.contextmanager
 def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
-    """Hold *connection* at READ COMMITTED, and give it back as it was.
+    """Keep *connection* at READ COMMITTED, and restore its level afterwards.
 
-    SQLAlchemy's own option would put the level back while the pool takes the connection
-    in. A connection that breaks at that moment never gets there, and its place in the
-    pool is lost.
+    SQLAlchemy's own option would restore the level while the connection is returned to
+    the pool. A connection that breaks at that moment is lost to the pool for ever.
     """
     _set_level(connection)
     connection.execution_options(signalbus_level=ISOLATION)
@@ -66,10 +66,10 @@ def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
 
 
 def _set_level(connection: sa.Connection) -> None:
-    """Set the isolation level, for which the server may be needed.
+    """Set the isolation level.
 
-    A connection that died in the pool is found out by that, and SQLAlchemy takes note
-    of it only if it happens in a statement.
+    That may be where a connection turns out to have died in the pool. SQLAlchemy
+    notices that only in a statement, so execute one.
     """
     dialect = connection.dialect
     try:
@@ -83,12 +83,12 @@ def _set_level(connection: sa.Connection) -> None:
 
 
 def _reset_level(connection: sa.Connection) -> None:
-    """Put the engine's isolation level back, or throw the connection away."""
+    """Restore the engine's isolation level, or discard the connection."""
     if connection.invalidated:
         return
     try:
         connection.dialect.reset_isolation_level(_driver_connection(connection))
-    except Exception:  # noqa: BLE001 whatever is wrong with it, nobody shall get it
+    except Exception:  # noqa: BLE001 broken in whatever way: out of the pool
         connection.invalidate()
     except BaseException:
         connection.invalidate()
@@ -96,10 +96,10 @@ def _reset_level(connection: sa.Connection) -> None:
 
 
 def _renew(connection: sa.Connection) -> None:
-    """Replace a connection that was lost by one at the same isolation level.
+    """Reconnect at the same isolation level after a connection was lost.
 
-    SQLAlchemy would take one at the engine's level. If that is AUTOCOMMIT, locks do not
-    hold, and a row that is deleted before it is sent does not come back.
+    SQLAlchemy would reconnect at the engine's level. If that is AUTOCOMMIT, locks do
+    not hold, and a row that is deleted before it is sent does not come back.
     """
     options = connection.get_execution_options()
     if connection.invalidated and "signalbus_level" in options:
@@ -111,9 +111,9 @@ def _driver_connection(connection: sa.Connection) -> t.Any:
 
 
 def _is_read_committed(engine: sa.Engine) -> bool:
-    """Tell whether connections of *engine* have the right level without being told.
+    """Return whether connections of *engine* are at READ COMMITTED anyway.
 
-    Only asked of PostgreSQL, where it is the usual level; elsewhere it is rare.
+    Checked for PostgreSQL only, where that is the default.
     """
     if engine.dialect.name != "postgresql":
         return False
@@ -128,7 +128,7 @@ def _is_read_committed(engine: sa.Engine) -> bool:
 
 def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
     """Return the engine of the database that holds a model's table."""
-    bind_key = declaration.table.metadata.info.get("bind_key")
+    bind_key = declaration.bind_key
     engine = db.engines.get(bind_key)
     if engine is None:
         raise SignalBusError(
@@ -140,7 +140,7 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
 
 @contextlib.contextmanager
 def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
-    """Run a transaction of signalbus's own on *connection*."""
+    """Run a transaction on *connection*."""
     _renew(connection)
     with (
         _unprepared(connection),
@@ -154,13 +154,32 @@ def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
         yield own
 
 
+def session_on(connection: sa.Connection) -> sa_orm.Session:
+    """Return a session that works in the transaction of *connection*."""
+    return sa_orm.Session(
+        connection, autoflush=False, join_transaction_mode="rollback_only"
+    )
+
+
+@contextlib.contextmanager
+def executor_for(
+    connection: sa.Connection, *, as_rows: bool
+) -> t.Iterator[sa.Connection | sa_orm.Session]:
+    """Open what signals are read with: a session if they are to be instances."""
+    if as_rows:
+        yield connection
+    else:
+        with session_on(connection) as session:
+            yield session
+
+
 @contextlib.contextmanager
 def _ended_by_statement(
     connection: sa.Connection, own: sa.Transaction
 ) -> t.Iterator[None]:
-    """End a transaction of SQLite's where its driver, in autocommit mode, would not.
+    """End a transaction of SQLite by a statement if its driver would not.
 
-    ``autocommit=True``, from Python 3.12 on, makes commit and rollback do nothing.
+    From Python 3.12 on, ``autocommit=True`` makes commit and rollback do nothing.
     """
     driver_connection = _driver_connection(connection)
     is_sqlite = connection.dialect.name == "sqlite"
@@ -177,10 +196,10 @@ def _ended_by_statement(
 
 @contextlib.contextmanager
 def _unprepared(connection: sa.Connection) -> t.Iterator[None]:
-    """Let psycopg prepare no statements.
+    """Keep psycopg from preparing statements.
 
     PostgreSQL keeps the plan of a prepared statement. A plan that was made when the
-    table was empty, which it often is, scans all of it when it has filled.
+    table was empty, which is often, scans the whole table when it has filled.
     """
     driver_connection = _driver_connection(connection)
     threshold = getattr(driver_connection, "prepare_threshold", None)
@@ -195,7 +214,7 @@ def _unprepared(connection: sa.Connection) -> t.Iterator[None]:
 
 
 def _waits_for_disk(connection: sa.Connection) -> bool:
-    """Tell whether commits are to be on disk; only PostgreSQL has the choice."""
+    """Return whether a commit waits for the disk; only PostgreSQL has the choice."""
     if connection.dialect.name != "postgresql":
         return True
     return bool(connection.get_execution_options().get("signalbus_wait_for_disk", True))
@@ -210,7 +229,7 @@ def _begin_immediate(connection: sa.Connection) -> None:
 
 
 def _refuse_shared_connection(engine: sa.Engine) -> None:
-    """Refuse to join a transaction that is open on SQLite's only connection."""
+    """Refuse to work inside a transaction that is open on SQLite's only connection."""
     pool = engine.pool
     if isinstance(pool, sa_pool.StaticPool):
         _refuse_open_transaction(pool.connection.dbapi_connection)

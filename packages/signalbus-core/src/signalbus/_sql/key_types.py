@@ -70,7 +70,7 @@ class _BlankPadded(sa.types.UserDefinedType[str]):
 
 
 def is_single_precision(declared: AnyType, dialect: sa.Dialect) -> bool:
-    """Tell whether values of this type do not equal the numbers they are read as."""
+    """Return whether values of this type do not equal the numbers they are read as."""
     base = _decorated(declared, dialect)
     if not isinstance(base, sa.Float) or isinstance(base, sa.Double):
         return False

@@ -1,4 +1,4 @@
-"""How primary keys are compared in SQL: equal to one of many, and greater than one."""
+"""Compare primary keys in SQL: with one of many, and with the last one passed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.dialects.postgresql as sa_postgresql
 
-from signalbus._key_types import key_type
+from signalbus._sql.key_types import key_type
 
 if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
@@ -24,14 +24,14 @@ WITH_ROW_COMPARISON = frozenset({"postgresql", "sqlite"})
 #: The two names that SQLAlchemy has for MySQL and MariaDB.
 MYSQL = frozenset({"mysql", "mariadb"})
 
-#: The most values that one statement names; SQLite and PostgreSQL limit parameters.
-MOST = 10_000
+#: How many values one statement names at most; SQLite and PostgreSQL limit parameters.
+MAX_VALUES = 10_000
 
 
 def among(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:
     """Return the condition that the key is one of those of :func:`among_params`.
 
-    Of :func:`most` keys at most.
+    There may be :func:`max_keys` of them.
     """
     if len(columns) > 1 and dialect in MYSQL:
         return equal(columns)
@@ -73,7 +73,7 @@ def among_params(keys: t.Sequence[PrimaryKey]) -> Params:
     return {"keys": [key for (key,) in keys], **first}
 
 
-def most(columns: Columns, dialect: str) -> int:
+def max_keys(columns: Columns, dialect: str) -> int:
     """Return how many keys the condition of :func:`among` may be given.
 
     MySQL compares a list of composite keys without converting their text, so that it
@@ -81,7 +81,7 @@ def most(columns: Columns, dialect: str) -> int:
     """
     if len(columns) > 1 and dialect in MYSQL:
         return 1
-    return MOST // len(columns)
+    return MAX_VALUES // len(columns)
 
 
 def after(columns: Columns, dialect: str) -> sa.ColumnElement[bool]:

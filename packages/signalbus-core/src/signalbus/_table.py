@@ -1,39 +1,44 @@
-"""All that is known of a signal model before its first row is read."""
+"""What serves one signal model on one kind of database, made once and kept."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from signalbus import _lock
 from signalbus._burst_size import BurstSize
-from signalbus._delete import Deletion
-from signalbus._delete import needs_session
-from signalbus._key_proof import KeyProof
-from signalbus._key_types import is_single_precision
+from signalbus._lock import LockingStatements
+from signalbus._lock_by_delete import DeletingStatements
 from signalbus._lock_by_key import KeyLockingStatements
+from signalbus._sql.deletes import DeleteStatement
+from signalbus._sql.deletes import needs_session
+from signalbus._sql.key_proof import KeyProof
+from signalbus._sql.key_types import is_single_precision
+from signalbus._sql.rows import SentValues
 from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from signalbus._discover import Declaration
+    from signalbus._declaration import Declaration
+    from signalbus.typing import SignalModel
 
 
 @dataclasses.dataclass
-class Prepared:
-    """What serves one signal model on one kind of database."""
+class SignalTable:
+    """The statements for one signal model, and what was learnt about its rows."""
 
     declaration: Declaration
-    statements: _lock.Statements
-    one_row: _lock.Statements
-    deletion: Deletion
+    statements: LockingStatements
+    #: For bursts of one row: these may delete it, too.
+    one_row: LockingStatements
+    delete: DeleteStatement
     needs_session: bool
     burst_size: BurstSize
     key_proof: KeyProof
+    sent_values: SentValues
 
     @classmethod
-    def of(cls, declaration: Declaration, dialect: sa.Dialect) -> Prepared:
+    def of(cls, declaration: Declaration, dialect: sa.Dialect) -> SignalTable:
         """Prepare a model for a kind of database.
 
         :raises SignalModelError: if its rows cannot be told apart there.
@@ -45,21 +50,12 @@ class Prepared:
             declaration=declaration,
             statements=statements,
             one_row=statements if by_session else _for_one_row(statements, declaration),
-            deletion=Deletion(declaration, dialect),
+            delete=DeleteStatement(declaration, dialect),
             needs_session=by_session,
             burst_size=BurstSize(declaration),
             key_proof=KeyProof(declaration, dialect.name, always=by_session),
+            sent_values=SentValues(declaration.mapper, as_rows=declaration.as_rows),
         )
-
-    def fits(self, declaration: Declaration) -> bool:
-        """Tell whether this is still right; a listener may have come to the model."""
-        return self.declaration == declaration and self.needs_session == needs_session(
-            declaration
-        )
-
-    def statements_for(self, count: int) -> _lock.Statements:
-        """Return the statements that take a burst of *count* rows."""
-        return self.one_row if count == 1 else self.statements
 
     def unusable_keys(self) -> SignalModelError:
         """Return the error that refuses keys which do not find their rows."""
@@ -71,20 +67,38 @@ class Prepared:
         )
 
 
-def _statements(declaration: Declaration, dialect: str) -> _lock.Statements:
+class SignalTables:
+    """The :class:`SignalTable` of each model and kind of database."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[SignalModel, str], SignalTable] = {}
+
+    def get(self, declaration: Declaration, dialect: sa.Dialect) -> SignalTable:
+        """Return the table of a model, made on first use.
+
+        It is made anew if the model has got a listener since.
+        """
+        key = (declaration.model, dialect.name)
+        table = self._tables.get(key)
+        if table is None or table.needs_session != needs_session(declaration):
+            table = self._tables[key] = SignalTable.of(declaration, dialect)
+        return table
+
+
+def _statements(declaration: Declaration, dialect: str) -> LockingStatements:
     if KeyLockingStatements.serve(declaration):
         return KeyLockingStatements(declaration, dialect)
-    return _lock.Statements(declaration, dialect)
+    return LockingStatements(declaration, dialect)
 
 
 def _for_one_row(
-    statements: _lock.Statements, declaration: Declaration
-) -> _lock.Statements:
-    """Return the statements for a burst of one: those that delete, if they can."""
+    statements: LockingStatements, declaration: Declaration
+) -> LockingStatements:
+    """Return the statements for a burst of one: those that delete, if possible."""
     dialect = statements.dialect
     is_plain = not isinstance(statements, KeyLockingStatements)
-    if is_plain and _lock.DeletingStatements.serve(declaration, dialect):
-        return _lock.DeletingStatements(declaration, dialect)
+    if is_plain and DeletingStatements.serve(declaration, dialect):
+        return DeletingStatements(declaration, dialect)
     return statements
 
 

@@ -1,0 +1,49 @@
+"""What became of one burst, as its steps fill it in."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from signalbus._lock import NOTHING
+from signalbus._lock import Burst
+
+if t.TYPE_CHECKING:
+    from signalbus._send import Outcome
+    from signalbus.typing import PrimaryKey
+
+
+@dataclasses.dataclass
+class BurstResult:
+    """What became of a burst."""
+
+    #: The rows that were locked, and those of them whose signals were to be sent.
+    locked: Burst = NOTHING
+    burst: Burst = NOTHING
+
+    #: The sender's answer. ``None`` if it was not called, or did not return.
+    outcome: Outcome | None = None
+
+    #: The values of the signals as they were given to the sender.
+    values: t.Sequence[t.Any] = ()
+
+    #: The keys of the signals that were confirmed.
+    confirmed: t.Sequence[PrimaryKey] = ()
+
+    #: Those of them whose rows were not deleted, and why.
+    undeleted: dict[PrimaryKey, Exception] = dataclasses.field(default_factory=dict)
+
+    #: Whether the run of the model ends here: the database is in no state to go on.
+    is_last: bool = False
+
+    #: The time of the transaction, in seconds.
+    seconds: float = 0.0
+
+    def failed(self) -> dict[PrimaryKey, Exception]:
+        """Return the keys of the signals that failed, and why."""
+        return self.outcome.failed(self.burst.keys) if self.outcome else {}
+
+    def left(self) -> list[PrimaryKey]:
+        """Return the keys of the signals that stay pending."""
+        gone = set(self.confirmed)
+        return [key for key in self.burst.keys if key not in gone]

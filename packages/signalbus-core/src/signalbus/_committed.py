@@ -1,0 +1,68 @@
+"""After a commit: tell the plugins, then send what may be autoflushed."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+from signalbus import plugins
+from signalbus.exceptions import SignalModelError
+from signalbus.exceptions import describe_error
+
+if t.TYPE_CHECKING:
+    from signalbus._discover import Declarations
+    from signalbus.typing import Bus
+    from signalbus.typing import Recorded
+    from signalbus.typing import SignalModel
+
+logger = logging.getLogger("signalbus")
+
+
+class Committed:
+    """Call the hooks that follow a commit."""
+
+    def __init__(self, bus: Bus, declarations: Declarations) -> None:
+        self._bus = bus
+        self._declarations = declarations
+        self._refused: dict[SignalModel, str] = {}
+
+    def is_recorded(self, model: type[t.Any]) -> bool:
+        """Return whether the hooks need to know of instances of *model*."""
+        if not self._declarations.is_sendable(model):
+            return False
+        if plugins.is_implemented(self._bus.plugin_manager, "signalbus_committed"):
+            return True
+        return self._may_autoflush(model) and self._bus.autoflush
+
+    def handle(self, recorded: Recorded) -> None:
+        """Call the hooks for the signals that a transaction *recorded*."""
+        manager = self._bus.plugin_manager
+        plugins.notify(manager, "signalbus_committed", bus=self._bus, recorded=recorded)
+        if not self._bus.autoflush:
+            return
+        flushed = {
+            model: keys
+            for model, keys in recorded.items()
+            if self._may_autoflush(model) and not self._is_refused(model)
+        }
+        if flushed:
+            manager.hook.signalbus_autoflush(bus=self._bus, recorded=flushed)
+
+    def _may_autoflush(self, model: SignalModel) -> bool:
+        """Return whether *model* may be autoflushed; ``True`` if it is misdeclared."""
+        try:
+            return self._bus.declaration(model).autoflush
+        except SignalModelError:
+            return True
+
+    def _is_refused(self, model: SignalModel) -> bool:
+        """Return whether *model* is misdeclared; log why, but not at every commit."""
+        try:
+            self._bus.declaration(model)
+        except SignalModelError as error:
+            text = describe_error(error)
+            if self._refused.get(model) != text:
+                self._refused[model] = text
+                logger.error("Signals stay pending: %s", text)  # noqa: TRY400 no fault of the code
+            return True
+        return False

@@ -1,0 +1,44 @@
+"""What plugins hold back: the signals that a run must leave alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from signalbus.typing import Bus
+    from signalbus.typing import HeldBack
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
+
+
+class Held:
+    """What several plugins hold back of one model, together."""
+
+    def __init__(self, parts: t.Sequence[HeldBack]) -> None:
+        self._parts = parts
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> t.Mapping[PrimaryKey, bool]:
+        """Return those of *keys* that any plugin holds back."""
+        held: dict[PrimaryKey, bool] = {}
+        for part in self._parts:
+            for key, waits in part.among(connection, keys).items():
+                held[key] = waits or held.get(key, False)
+        return held
+
+
+def held_back(
+    bus: Bus, model: SignalModel, connection: sa.Connection
+) -> HeldBack | None:
+    """Ask the plugins which signals of *model* must not be sent in this run."""
+    hook = bus.plugin_manager.hook.signalbus_held_back
+    if not hook.get_hookimpls():
+        return None
+    try:
+        parts = hook(bus=bus, model=model, connection=connection)
+    finally:
+        connection.rollback()
+    return Held(parts) if parts else None

@@ -1,0 +1,157 @@
+"""Run: burst after burst, model after model, until all selected rows are passed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+import typing as t
+
+from signalbus import retry
+from signalbus import stopping
+from signalbus._burst import BurstRunner
+from signalbus._held_back import held_back
+from signalbus._results import RunResults
+from signalbus._select import SelectedKeys
+from signalbus._select import Selection
+from signalbus._sql import connections
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from signalbus._breakers import CircuitBreakers
+    from signalbus._burst_result import BurstResult
+    from signalbus._declaration import Declaration
+    from signalbus._table import SignalTable
+    from signalbus._table import SignalTables
+    from signalbus.typing import Bus
+
+R = t.TypeVar("R")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """The rows of one model that a run goes through."""
+
+    declaration: Declaration
+    selection: Selection
+    ordered: bool = False
+
+
+class Run:
+    """One call of a flush method.
+
+    :param tries: how often a transaction is tried while its database fails in passing.
+    """
+
+    def __init__(
+        self, bus: Bus, tables: SignalTables, breakers: CircuitBreakers, tries: int
+    ) -> None:
+        self.results = RunResults(bus, breakers)
+        self._bus = bus
+        self._tables = tables
+        self._breakers = breakers
+        self._tries = tries
+        self._is_transient = functools.partial(retry.is_transient, bus)
+
+    def read(
+        self,
+        declaration: Declaration,
+        reader: t.Callable[[SignalTable, sa.Connection], t.Sequence[R]],
+    ) -> t.Sequence[R]:
+        """Read something of a model; nothing, if that fails: other models go on."""
+
+        def attempt() -> t.Sequence[R]:
+            with connections.connect(self._bus.db, declaration) as connection:
+                table = self._tables.get(declaration, connection.dialect)
+                return reader(table, connection)
+
+        if self.results.has_no_database(declaration):
+            return []
+        try:
+            return retry.call_repeatedly(attempt, self._tries, self._is_transient)
+        except Exception as error:  # noqa: BLE001 other models still go out
+            self.results.give_up(declaration, error)
+            return []
+
+    def do(self, jobs: t.Iterable[Job]) -> None:
+        """Do *jobs*, one after the other, whatever happens to each of them."""
+        for job in jobs:
+            if stopping.is_stopping():
+                break
+            if job.selection.done or self.results.is_blocked(job.declaration):
+                continue
+            started = time.perf_counter()
+            try:
+                self._do(job)
+            except Exception as error:  # noqa: BLE001 other models still go out
+                seconds = time.perf_counter() - started
+                self.results.give_up(job.declaration, error, seconds)
+
+    def _do(self, job: Job) -> None:
+        """Run burst after burst, until all rows are passed or there is no point."""
+        with self._connect(job.declaration) as connection:
+            table = self._tables.get(job.declaration, connection.dialect)
+            held = held_back(self._bus, job.declaration.model, connection)
+            runner = BurstRunner(
+                self._bus,
+                table,
+                connection,
+                ordered=job.ordered,
+                tries=self._tries,
+            )
+            if table.burst_size.is_unknown:
+                runner.measure()
+            selection = job.selection.hold_back(held) if held else job.selection
+            self._run_bursts(job, runner, selection, lambda: self._next_count(table))
+
+    @contextlib.contextmanager
+    def _connect(self, declaration: Declaration) -> t.Iterator[sa.Connection]:
+        """Open a connection, which may take more than one try, too."""
+        connect = functools.partial(
+            connections.connect,
+            self._bus.db,
+            declaration,
+            wait_for_disk=self._bus.synchronous_commit,
+        )
+        with contextlib.ExitStack() as stack:
+            yield retry.call_repeatedly(
+                lambda: stack.enter_context(connect()), self._tries, self._is_transient
+            )
+
+    def _next_count(self, table: SignalTable) -> int:
+        """Return how many signals the next burst has: one, if it probes a broker.
+
+        A broker that is down may have got what it has not confirmed.
+        """
+        is_closed = self._breakers.is_closed(table.declaration.sender)
+        return table.burst_size.next if is_closed else 1
+
+    def _run_bursts(
+        self,
+        job: Job,
+        runner: BurstRunner,
+        selection: Selection,
+        next_count: t.Callable[[], int],
+    ) -> bool:
+        """Run burst after burst, and return whether the model goes on."""
+        while not selection.done and not stopping.is_stopping():
+            result = runner.run(selection, next_count())
+            if not self._goes_on(job, runner, result):
+                return False
+            selection.wait()
+        return True
+
+    def _goes_on(self, job: Job, runner: BurstRunner, result: BurstResult) -> bool:
+        """Add a result, and return whether the model goes on.
+
+        If the sender did not say which signals failed, run them again one by one.
+        """
+        outcome = result.outcome
+        if outcome and outcome.unknown and len(result.burst.keys) > 1:
+            alone = SelectedKeys(result.burst.keys, ordered=job.ordered)
+            return self._run_bursts(job, runner, alone, lambda: 1)
+        error = self.results.add(job.declaration, result)
+        unavailable = outcome is not None and outcome.unavailable is not None
+        return not (result.is_last or unavailable or (job.ordered and error))
