@@ -15,7 +15,6 @@ from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import escape_controls
 
-from signalbus_rabbitmq import _declared
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq import _sender
 from signalbus_rabbitmq._check import check as check_all
@@ -25,6 +24,7 @@ from signalbus_rabbitmq._declare import Plan
 from signalbus_rabbitmq._declare import declare as declare_all
 from signalbus_rabbitmq._management import Management
 from signalbus_rabbitmq._management import ManagementError
+from signalbus_rabbitmq._model_check import BROKER
 from signalbus_rabbitmq._runner import Runner
 from signalbus_rabbitmq._topology import Asker
 from signalbus_rabbitmq._topology import Line
@@ -44,7 +44,7 @@ EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 
 _QUEUE = "SIGNALBUS_RABBITMQ_QUEUE"
 
-_NO_MODEL = f"No signal model names the broker {_declared.BROKER!r}."
+_NO_MODEL = f"No signal model names the broker {BROKER!r}."
 
 F = t.TypeVar("F", bound="t.Callable[..., None]")
 
@@ -248,8 +248,10 @@ def _ask(parameters: pika.ConnectionParameters) -> t.Iterator[tuple[Asker, str]]
 def _models() -> list[type[t.Any]]:
     """Return the models that are sent from here; none for an app without a bus."""
     bus = flask.current_app.extensions.get("signalbus")
-    models = bus.get_signal_models() if bus else []
-    return [model for model in models if _declared.is_ours(model)]
+    if bus is None:
+        return []
+    models = bus.get_signal_models()
+    return [model for model in models if bus.declaration(model).broker == BROKER]
 
 
 def _tell_if_none(models: list[type[t.Any]]) -> None:

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 TRIED_VERSIONS: t.Final = ("1.3.2", "1.4.0", "1.4.4")
 
 #: Where pika defines the methods that are called or overridden here.
-METHODS: t.Final[t.Sequence[tuple[type[t.Any], str]]] = (
+METHODS: t.Final[tuple[tuple[type[t.Any], str], ...]] = (
     (pika.channel.Channel, "_on_deliver"),
     (pika.SelectConnection, "_create_channel"),
     (pika.SelectConnection, "_get_write_buffer_size"),
@@ -41,7 +41,7 @@ METHODS: t.Final[t.Sequence[tuple[type[t.Any], str]]] = (
 )
 
 #: Where pika defines the attributes that are read here.
-ATTRIBUTES: t.Final[t.Sequence[tuple[t.Any, str]]] = (
+ATTRIBUTES: t.Final[tuple[tuple[t.Any, str], ...]] = (
     (pika.SelectConnection, "_transport"),
     (io_services_utils, "_sock"),
     (selector_ioloop_adapter, "_loop"),
