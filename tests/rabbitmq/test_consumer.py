@@ -393,7 +393,7 @@ def test_an_answer_must_be_true_or_false(
     """Who forgets to answer loses no message: it is as good as an exception."""
     fill(1)
 
-    with pytest.raises(TerminatedConsumption, match=f"answered {answer!r}"):
+    with pytest.raises(TerminatedConsumption, match=f"returned {answer!r}"):
         consumer_of(queue, lambda body: answer, draining_mode=True, **SOON).start()
 
     assert [b"0"] == broker.bodies(queue)

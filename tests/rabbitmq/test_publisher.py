@@ -420,7 +420,9 @@ def test_a_malformed_url_is_named_and_not_shown(url: t.Any) -> None:
     """Whatever is wrong with a URL, its password does not get into the error."""
     app = Flask("shop")
     app.config["SIGNALBUS_RABBITMQ_URL"] = url
-    with pytest.raises(ValueError, match="SIGNALBUS_RABBITMQ_URL is no AMQP") as caught:
+    with pytest.raises(
+        ValueError, match="SIGNALBUS_RABBITMQ_URL is not an AMQP"
+    ) as caught:
         Publisher(app)
 
     assert "cret" not in repr(caught.value)

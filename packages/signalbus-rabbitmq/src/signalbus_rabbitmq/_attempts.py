@@ -1,4 +1,4 @@
-"""Remember how often messages have failed here, while they are back in their queue."""
+"""Remember how often messages failed here while they are back in their queue."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MAX_REMEMBERED = 10_000
 class Attempts:
     """The attempts at messages that went back to their queue unsettled.
 
-    A quorum queue counts how often a message came back to it, whether it was tried or
-    not. Here it is known: what comes back after a lost connection has no more attempts
-    than before. Messages are known by their ids.
+    A quorum queue counts how often a message came back to it, whether or not it was
+    tried. A consumer knows better: a message that comes back because a connection was
+    lost has no more attempts than before. Messages are recognised by their ids.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, int]] = {}
 
     def remember(self, delivery: Delivery) -> None:
-        """Note the attempts at a message that goes back to its queue."""
+        """Remember the attempts at a message that goes back to its queue."""
         message_id = delivery.properties.message_id
         if not message_id:
             return
@@ -35,8 +35,8 @@ class Attempts:
     def recall(self, delivery: Delivery, redelivered: bool) -> int:
         """Return how many attempts failed before a message was delivered.
 
-        What others did with it meanwhile, or a process before this one, is as much as
-        the broker has counted.
+        Attempts by other consumers, and by earlier processes, are those that the broker
+        has counted.
         """
         returns = _returns(delivery)
         message_id = delivery.properties.message_id
@@ -47,6 +47,6 @@ class Attempts:
 
 
 def _returns(delivery: Delivery) -> int:
-    """Return how often a message came back to its queue, if that counts it."""
+    """Return how often a message came back to its queue, if the queue counts it."""
     count = (delivery.properties.headers or {}).get("x-delivery-count")
     return count if isinstance(count, int) else 0

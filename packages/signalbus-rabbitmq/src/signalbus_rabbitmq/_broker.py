@@ -21,8 +21,8 @@ if t.TYPE_CHECKING:
     from signalbus_rabbitmq._timeouts import Timeout
     from signalbus_rabbitmq.message import Message
 
-#: How many messages in a row may time out, each alone, before it is the broker that
-#: confirms nothing.
+#: How many messages in a row may time out, each alone, before the broker itself counts
+#: as unavailable.
 MAX_TIMEOUTS = 2
 
 #: How long connecting again may take after a timeout, in seconds: a broker that works

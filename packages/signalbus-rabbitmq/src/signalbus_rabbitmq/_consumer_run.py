@@ -74,7 +74,8 @@ class ConsumerRun:
         )
         with self._workers:
             self._retries = self._make_retries()
-            self._subscription = self._subscribe()
+            events = Events(self._on_delivery, self._on_consuming, self._end)
+            self._subscription = Subscription(connection, self._settings, events)
             try:
                 self._consume()
                 self._finish()
@@ -87,7 +88,7 @@ class ConsumerRun:
                 raise self._failure
 
     def _connect(self) -> Connection | None:
-        """Return an open connection, or ``None`` if told to stop before."""
+        """Return an open connection, or ``None`` if told to stop first."""
         if self._token.is_stopping:
             return None
         deadline = time.monotonic() + self._settings.parameters.stack_timeout
@@ -109,12 +110,6 @@ class ConsumerRun:
             self._settings, self._attempts, self._draining, call_later, outcomes
         )
 
-    def _subscribe(self) -> Subscription:
-        events = Events(
-            delivered=self._on_delivery, consuming=self._on_consuming, ended=self._end
-        )
-        return Subscription(self._connection, self._settings, events)
-
     def _consume(self) -> None:
         while not self._is_ending:
             self._connection.process_events()
@@ -122,7 +117,7 @@ class ConsumerRun:
     def _finish(self) -> None:
         """Take nothing new, and wait for what is being processed.
 
-        After a failure that is not for ever: a worker that hangs must not keep the
+        After a failure the wait is short: a worker that hangs must not keep the
         consumer from starting again.
         """
         self._subscription.cancel()
@@ -176,12 +171,12 @@ class ConsumerRun:
             self._count_if_idle()
 
     def _settle(self, result: Result) -> None:
-        """Tell the broker what became of a message, unless it was not begun."""
+        """Acknowledge, reject or hold a message; leave it alone if it was not begun."""
         if isinstance(result.error, Exception):
             self._retries.take(result.delivery, result.error)
             self._renew_subscription()
         elif result.error:
-            self._fail("A worker was told to end", result.error)
+            self._fail("A worker thread was told to exit", result.error)
         elif result.accepted:
             self._subscription.acknowledge(result.delivery)
         elif result.accepted is False:
@@ -206,7 +201,7 @@ class ConsumerRun:
             self._subscription.count(self._on_count)
 
     def _on_count(self, count: int) -> None:
-        """Believe the queue is empty when it was so twice, with nothing in between.
+        """End when the queue was empty twice, with nothing in between.
 
         The broker may count a message as delivered that is not here yet; before it
         answers a second time, it delivers that.

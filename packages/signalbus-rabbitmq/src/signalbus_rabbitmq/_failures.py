@@ -29,7 +29,7 @@ def returned(message: Message, reason: str) -> exceptions.ReturnedError:
 def nacked(message: Message) -> exceptions.NackedError:
     """Return the error for a message that the broker could not take."""
     return exceptions.NackedError(
-        f"RabbitMQ could not take the message to {_address(message)}. Look into the"
+        f"RabbitMQ could not take the message to {_address(message)}. Look at the"
         " broker's log."
     )
 

@@ -1,4 +1,4 @@
-"""The open channels of a publisher that nobody publishes through at the moment."""
+"""The open connections of a publisher that are not in use."""
 
 from __future__ import annotations
 

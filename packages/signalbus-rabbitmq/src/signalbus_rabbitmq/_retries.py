@@ -13,13 +13,13 @@ if t.TYPE_CHECKING:
     from signalbus_rabbitmq._settings import Settings
     from signalbus_rabbitmq._workers import Delivery
 
-#: How many messages may be held back, and how many bytes their bodies may have. Beyond
-#: that, the consumer takes no new ones in place of those it holds.
+#: How many messages, and how many bytes of bodies, may be held. Beyond that, the
+#: consumer takes no new messages in place of those that it holds.
 MAX_HELD = 1000
 MAX_HELD_BYTES = 64 * 2**20
 
-#: How long a message is held, in seconds. RabbitMQ closes the channel of a consumer
-#: that keeps one for half an hour; so it gets it back before that, when it is due.
+#: How long a message is held, in seconds. Then it is requeued when it is due: RabbitMQ
+#: closes the channel of a consumer that keeps a message for half an hour.
 MAX_HELD_SECONDS = 600.0
 
 #: How often a message is tried in a run that drains the queue, if nothing limits it.
@@ -40,7 +40,7 @@ class Outcomes(t.NamedTuple):
 
 
 class Retries:
-    """Decide what becomes of messages that failed, and hold those to be tried again.
+    """Decides what becomes of messages that failed, and holds those to be tried again.
 
     The methods are for the thread that serves the connection.
 
@@ -102,7 +102,7 @@ class Retries:
     def _reject_for_good(self, failed: Delivery, error: Exception) -> None:
         self._failed_for_good(error)
         self.rejected += 1
-        self._failures.tell(
+        self._failures.error(
             f"Processing {failed.name} failed {_tally(failed)}: it is rejected, to the"
             f" dead-letter exchange of {self._settings.queue!r}.",
             error,
@@ -113,7 +113,7 @@ class Retries:
         self._hold(failed)
         self._failed_for_good(error)
         self.given_up += 1
-        self._failures.note(
+        self._failures.warn(
             f"Processing {failed.name} failed {_tally(failed)}: it goes back to"
             f" {self._settings.queue!r} in the end.",
             error,
@@ -123,7 +123,7 @@ class Retries:
         delay = self._delay(failed.attempts)
         self._hold(failed)
         self._call_later(delay, lambda: self._release(failed))
-        self._failures.note(
+        self._failures.warn(
             f"Processing {failed.name} failed {_tally(failed)}. It is tried again in"
             f" {delay:.1f} seconds.",
             error,
@@ -153,7 +153,7 @@ class Retries:
 
 
 def _tally(failed: Delivery) -> str:
-    """Say how often *failed* failed, and how much of that is the broker's count."""
+    """Describe how often *failed* failed, and how much of that the broker counted."""
     times = "1 time" if failed.attempts == 1 else f"{failed.attempts} times"
     if not failed.earlier:
         return times

@@ -1,4 +1,4 @@
-"""Run a consumer as a process does: for ever, until a signal ends it."""
+"""Run a consumer until a signal ends it, and start it again when it fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GROWING_WAITS = 8
 
 
 class Runner:
-    """Starts a consumer, and again when it ends by itself, until told to stop."""
+    """Starts a consumer, and starts it again when it fails, until told to stop."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
@@ -72,12 +72,12 @@ class Runner:
             self._token.wait(seconds)
 
     def _log(self, seconds: float, error: TerminatedConsumption) -> None:
-        """Log what happened; the same thing once, until it was over in between."""
+        """Log *error*, unless it repeats and nothing was consumed in between."""
         if self._logged == str(error) and not error.has_begun:
             return
         self._logged = str(error)
         logger.error(
-            "%s The next try is in %.1f seconds, later ones after longer waits.",
+            "%s The next try is in %.1f seconds; later waits are longer.",
             error,
             seconds,
             exc_info=None if _is_explained(error) else error.__cause__,
@@ -85,13 +85,13 @@ class Runner:
 
 
 def _waits() -> t.Iterator[float]:
-    """Yield the waits between the starts of a consumer, for ever."""
+    """Yield the waits between the starts of a consumer, without end."""
     growing = backoff(GROWING_WAITS + 1, FIRST_WAIT, LONGEST_WAIT)
     return itertools.chain(growing, itertools.repeat(LONGEST_WAIT))
 
 
 def _is_explained(error: TerminatedConsumption) -> bool:
-    """Return whether the text of *error* says all: a traceback would add nothing."""
+    """Return whether *error* needs no traceback: its text says all."""
     return isinstance(error, QueueNotFoundError) or isinstance(
         error.__cause__, BrokerUnavailableError
     )

@@ -57,29 +57,29 @@ class Subscription:
         return bool(self._channel.is_open)
 
     def cancel(self) -> None:
-        """Have the broker send nothing more."""
+        """Ask the broker to send nothing more."""
         if self._consumer_tag and self.is_open:
             self._channel.basic_cancel(self._consumer_tag)
 
     def acknowledge(self, delivery: Delivery) -> None:
-        """Tell the broker that *delivery* is done with."""
+        """Acknowledge *delivery*: the broker forgets it."""
         if self.is_open:
             self._forget(delivery)
             self._channel.basic_ack(delivery.tag)
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
-        """Tell the broker to take *delivery* back, to the queue or the dead letters."""
+        """Return *delivery* to the queue, or reject it to the dead letters."""
         if self.is_open:
             self._forget(delivery)
             self._channel.basic_nack(delivery.tag, requeue=requeue)
 
     def renew(self, held: t.Iterable[Delivery]) -> None:
-        """Have the broker send others in place of the messages that are *held*.
+        """Let the broker send others in place of the messages that are *held*.
 
-        Those count against the prefetch of the consumer that got them: when they have
-        half of it, another one takes over, with a prefetch of its own. It does so when
-        all of the prefetch is here, so that nothing is on its way: the broker would
-        take that back, and a quorum queue counts it as a delivery that failed.
+        Those count against the prefetch of the consumer that got them. When they take
+        half of it, another consumer replaces it, with a prefetch of its own. This is
+        done when all of the prefetch is here, so that nothing is on its way: the broker
+        would take that back, and a quorum queue counts it as a failed delivery.
         """
         limit = self._settings.prefetch_count
         if not limit or self._unsettled_here < limit or not self.is_open:

@@ -1,4 +1,4 @@
-"""Threads that process deliveries, and the record of what became of each."""
+"""Threads that process deliveries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if t.TYPE_CHECKING:
 
     from signalbus_rabbitmq.message import MessageProperties
 
-#: How long workers may take to finish after something went wrong, in seconds: without a
-#: word, and after a warning in the log.
+#: How long workers may take to finish after an error, in seconds: before a warning is
+#: logged, and after it.
 QUIET_PERIOD = 0.5
 GRACE_PERIOD = 3.0
 
@@ -63,8 +63,8 @@ class Workers:
     """A number of threads that process deliveries in the order they came.
 
     All methods are for the thread that made the workers. It uses them as a context: on
-    leaving it, the threads finish what they are at. After an error they have a few
-    seconds for that, and after an interrupt no time at all.
+    leaving it, the threads finish their messages. After an error they have a few
+    seconds for that. After an interrupt they are left alone.
 
     This is not a ``ThreadPoolExecutor``: at its end, Python waits for the threads of
     every executor, so a thread that hangs would keep the process alive. These threads
@@ -109,7 +109,7 @@ class Workers:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        """End the threads, and wait for them as long as that is of use."""
+        """End the threads, and wait for them."""
         self._dismiss()
         if error is None:
             self._join()
@@ -144,7 +144,7 @@ class Workers:
             self.unfinished -= 1
 
     def _dismiss(self) -> None:
-        """Have each thread end when it has finished what it is at."""
+        """Let each thread end when it has finished its message."""
         self.discard_waiting()
         self._is_dismissed = True
         for _ in self._threads:
