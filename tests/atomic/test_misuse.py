@@ -205,7 +205,7 @@ def test_the_place_of_the_decorator_is_below(
     db: AtomicProceduresMixin, kind: t.Any
 ) -> None:
     """What is no function yet is refused by name of the remedy."""
-    with pytest.raises(TypeError, match="Under @staticmethod, @classmethod"):
+    with pytest.raises(TypeError, match=r"Put @db\.atomic under @staticmethod"):
         db.atomic(kind(lambda _: None))
 
 

@@ -24,14 +24,16 @@ if t.TYPE_CHECKING:
     from signalbus import SignalBus
 
 
-#: An app of its own, for processes of their own. The letter 13 cannot be sent.
+#: An app of its own, for processes of their own. The letter 13 cannot be sent. Where
+#: POST_STUCK is set, sending a letter takes very long, whoever wants it to stop.
 POST = """
 import os
+import time
 
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from signalbus import SignalBus
+from signalbus import SignalBus, stopping
 
 app = Flask("post")
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get(
@@ -47,6 +49,11 @@ class Letter(db.Model):
     def send_signalbus_message(self):
         if self.id == 13:
             raise ValueError("There is poison in it.")
+        if "POST_STUCK" in os.environ:
+            print("sends", flush=True)
+            stopping.wait(3600)
+            print("is told to stop", flush=True)
+            time.sleep(3600)
 
 if "POST_URL" in os.environ:
 

@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 from signalbus import hookimpl
-from signalbus_cli._repeated import REMINDER
-from signalbus_cli._repeated import Repeated
+from signalbus_cli._failure_tracker import REMINDER_INTERVAL
+from signalbus_cli._failure_tracker import FailureTracker
 
 if t.TYPE_CHECKING:
     from conftest import Office
@@ -57,65 +57,65 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def repeated(clock: Clock) -> Repeated:
+def tracker(clock: Clock) -> FailureTracker:
     """Give the memory of a relay, which goes by the clock."""
-    return Repeated(clock)
+    return FailureTracker(clock)
 
 
-def test_a_failure_that_goes_on_is_told_once(repeated: Repeated) -> None:
+def test_a_failure_that_goes_on_is_told_once(tracker: FailureTracker) -> None:
     """However many runs it lasts."""
-    assert [[DOWN], [], []] == [repeated.news([DOWN]) for _ in range(3)]
+    assert [[DOWN], [], []] == [tracker.add([DOWN]) for _ in range(3)]
 
 
 @pytest.mark.parametrize(("first", "second"), ALIKE)
 def test_failures_that_differ_by_their_signals_are_alike(
-    repeated: Repeated, first: str, second: str
+    tracker: FailureTracker, first: str, second: str
 ) -> None:
     """Counts, keys and other values make no new failure."""
-    repeated.news([first])
+    tracker.add([first])
 
-    assert [] == repeated.news([second])
+    assert [] == tracker.add([second])
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_another_failure_is_told(repeated: Repeated, other: str) -> None:
+def test_another_failure_is_told(tracker: FailureTracker, other: str) -> None:
     """Another broker, model or reason, and only it."""
-    repeated.news([DOWN, POISON])
+    tracker.add([DOWN, POISON])
 
-    assert [other] == repeated.news([DOWN, POISON, other])
+    assert [other] == tracker.add([DOWN, POISON, other])
 
 
-def test_a_failure_that_comes_back_is_told_again(repeated: Repeated) -> None:
+def test_a_failure_that_comes_back_is_told_again(tracker: FailureTracker) -> None:
     """A run without it has ended it."""
-    repeated.news([DOWN, POISON])
-    repeated.news([POISON])
+    tracker.add([DOWN, POISON])
+    tracker.add([POISON])
 
-    assert [DOWN] == repeated.news([DOWN, POISON])
+    assert [DOWN] == tracker.add([DOWN, POISON])
 
 
 def test_a_failure_that_stays_is_told_again_with_a_count(
-    repeated: Repeated, clock: Clock
+    tracker: FailureTracker, clock: Clock
 ) -> None:
     """Whoever looks at the end of the output only shall see it."""
     for _ in range(1000):
-        repeated.news([DOWN])
-    clock.now += REMINDER
+        tracker.add([DOWN])
+    clock.now += REMINDER_INTERVAL
 
-    assert [f"{DOWN} (as in the 1,000 runs before)"] == repeated.news([DOWN])
-    assert [] == repeated.news([DOWN])
+    assert [f"{DOWN} (as in the 1,000 runs before)"] == tracker.add([DOWN])
+    assert [] == tracker.add([DOWN])
 
-    clock.now += REMINDER
+    clock.now += REMINDER_INTERVAL
 
-    assert [f"{DOWN} (as in the 1,002 runs before)"] == repeated.news([DOWN])
+    assert [f"{DOWN} (as in the 1,002 runs before)"] == tracker.add([DOWN])
 
 
-def test_the_end_of_all_failures_is_told_once(repeated: Repeated) -> None:
+def test_the_end_of_all_failures_is_told_once(tracker: FailureTracker) -> None:
     """With the number of runs that failed, whatever failed in them."""
-    assert 0 == repeated.recovered()
+    assert 0 == tracker.recover()
     for line in (DOWN, POISON, DOWN):
-        repeated.news([line])
+        tracker.add([line])
 
-    assert [3, 0] == [repeated.recovered(), repeated.recovered()]
+    assert [3, 0] == [tracker.recover(), tracker.recover()]
 
 
 def test_a_relay_tells_what_is_new_and_that_it_is_over(

@@ -13,7 +13,8 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from signalbus_cli._stop import Stop
+from signalbus.stopping import StopToken
+from signalbus_cli._schedule import starts
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,23 +64,6 @@ def test_a_run_that_failed_before_it_was_stopped_has_failed(
     assert "ValueError: a" in outcome.err
 
 
-def test_a_second_interrupt_aborts(office: Office, flask: Flask) -> None:
-    """Ctrl-C twice does not wait for the burst, which rolls back."""
-
-    def interrupt_twice(text: str) -> None:
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-
-    office.record(office.Letter, "a")
-    office.on_sending = interrupt_twice
-
-    outcome = flask("flushmany")
-
-    assert 1 == outcome.status
-    assert "Aborted!" in outcome.err
-    assert 1 == office.pending()
-
-
 def test_repeat_goes_on_after_an_error_until_told_to_stop(
     office: Office, flask: Flask
 ) -> None:
@@ -117,7 +101,9 @@ def started(post_office: Path) -> Iterator[t.Callable[..., subprocess.Popen[str]
     """Start `flask signalbus ARGUMENTS…` in a process, which does not outlive us."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        def start(
+            *arguments: str, stderr: int = subprocess.PIPE, **variables: str
+        ) -> subprocess.Popen[str]:
             process = subprocess.Popen(  # noqa: S603 our own command
                 [
                     sys.executable,
@@ -131,7 +117,7 @@ def started(post_office: Path) -> Iterator[t.Callable[..., subprocess.Popen[str]
                 env={**os.environ, **variables},
                 cwd=post_office,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=stderr,
                 text=True,
             )
             stack.enter_context(process)
@@ -157,6 +143,38 @@ def test_a_relay_ends_cleanly(started: Started) -> None:
     assert "1 signal sent\n" == relay.stdout.readline()
 
     assert (0, "", "") == _stop(relay, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(
+    started: Started, post_office: Path, first: signal.Signals, second: signal.Signals
+) -> None:
+    """It does not wait for the burst, which the database rolls back."""
+    command = started("flushmany", POST_STUCK="yes")
+    assert command.stdout is not None
+    assert "sends\n" == command.stdout.readline()
+    command.send_signal(first)
+    assert "is told to stop\n" == command.stdout.readline()
+
+    assert (-second, "", "") == _stop(command, second)
+    engine = sa.create_engine(f"sqlite:///{post_office}/instance/post.sqlite")
+    with engine.connect() as connection:
+        assert [1] == connection.scalars(sa.text("SELECT id FROM letter")).all()
+
+
+def test_a_terminal_is_told_how_to_quit_at_once(started: Started) -> None:
+    """Ctrl-C answers when the command will end, and what ends it sooner."""
+    screen, terminal = os.openpty()
+    command = started("flushmany", stderr=terminal, POST_STUCK="yes")
+    os.close(terminal)
+    assert command.stdout is not None
+    assert "sends\n" == command.stdout.readline()
+    command.send_signal(signal.SIGINT)
+    assert "is told to stop\n" == command.stdout.readline()
+
+    with os.fdopen(screen, "rb", buffering=0) as shown:
+        assert b"Press Ctrl-C again to quit at once." in shown.read(1000)
 
 
 @pytest.mark.databases("postgresql", "mariadb")
@@ -186,22 +204,22 @@ def test_a_signal_ends_the_wait_for_locked_rows(
 
 def test_repetitions_are_measured_from_start_to_start() -> None:
     """The time that a run took is taken off the wait for the next one."""
-    stop = ImpatientStop()
+    waits: list[float] = []
     begun = time.monotonic()
 
-    for _ in stop.starts(100):
-        if len(stop.waits) == 2:
+    for _ in starts(100, lambda seconds: bool(waits.append(seconds))):
+        if len(waits) == 2:
             break
         time.sleep(0.01)
     took = time.monotonic() - begun
 
-    assert 2 == len(stop.waits)
-    assert all(100 - took <= wait <= 99.99 for wait in stop.waits)
+    assert 2 == len(waits)
+    assert all(100 - took <= wait <= 99.99 for wait in waits)
 
 
 def test_a_late_run_is_followed_by_the_next_at_once() -> None:
     """A wait that is over before it begins is none."""
-    for number, _ in enumerate(Stop().starts(0.001)):
+    for number, _ in enumerate(starts(0.001, StopToken().wait)):
         time.sleep(0.002)
         if number == 2:
             break
@@ -211,43 +229,28 @@ def test_a_late_run_is_followed_by_the_next_at_once() -> None:
 
 def test_without_repeat_there_is_one_run() -> None:
     """No repetition, no wait."""
-    assert [None] == list(ImpatientStop().starts(None))
-
-
-def test_other_threads_set_no_handlers() -> None:
-    """Where Python allows no handlers, a run goes without."""
-    outcome: list[object] = []
-
-    def enter() -> None:
-        with Stop() as stop:
-            outcome.append(stop)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-
-    assert 1 == len(outcome)
+    assert [None] == list(starts(None, lambda _: pytest.fail("It waits.")))
 
 
 def test_a_wish_that_came_before_the_wait_is_heeded() -> None:
     """No signal is forgotten between two runs."""
-    with Stop() as stop:
+    token = StopToken()
+    with token.on_signals():
         signal.raise_signal(signal.SIGTERM)
 
-        assert stop.sleep(3600)
+    assert [None] == list(starts(3600, token.wait))
 
 
-class ImpatientStop(Stop):
-    """Notes how long it was told to wait, and does not."""
+def test_other_threads_run_commands(office: Office, flask: Flask) -> None:
+    """Where Python allows no handlers, a run goes without."""
+    outcomes: list[Outcome] = []
+    office.record(office.Letter, "a")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[float] = []
+    thread = threading.Thread(target=lambda: outcomes.append(flask("flushmany")))
+    thread.start()
+    thread.join()
 
-    def sleep(self, seconds: float) -> bool:
-        """Note the wait."""
-        self.waits.append(seconds)
-        return False
+    assert ["1 signal sent\n"] == [outcome.out for outcome in outcomes]
 
 
 def test_handlers_are_put_back(office: Office, flask: Flask) -> None:

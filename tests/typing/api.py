@@ -35,7 +35,7 @@ assert_type(db.signalbus, SignalBus)
 
 plain = SQLAlchemy()
 bus = SignalBus(plain)
-bus.autoflush = False
+bus.autoflush = not bus.autoflush
 assert_type(bus.autoflush, bool)
 
 

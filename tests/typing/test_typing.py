@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
 
 
-def test_users_code_is_well_typed() -> None:
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*api.py")))
+def test_users_code_is_well_typed(name: str) -> None:
     """The example of all that is public passes ``mypy --strict``."""
     pytest.importorskip("mypy")
-    path = Path(__file__).with_name("api.py")
     checked = subprocess.run(  # noqa: S603 our own file
-        [sys.executable, "-m", "mypy", "--strict", str(path)],
+        [sys.executable, "-m", "mypy", "--strict", str(FOLDER / name)],
         cwd=ROOT,
         capture_output=True,
         text=True,

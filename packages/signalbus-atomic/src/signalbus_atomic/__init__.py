@@ -1,7 +1,8 @@
 """Atomic procedures for Flask-SQLAlchemy.
 
-Functions whose database work is one transaction: committed when they return, rolled
-back when they raise, and run again when they lose a race.
+The database work of an atomic procedure is one transaction. It is committed when the
+function returns, and rolled back when it raises. A function that loses a race with
+another transaction runs again.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from signalbus import DBSerializationError
 from signalbus.retry import is_race
 
 from signalbus_atomic import _lock
-from signalbus_atomic import _notes
+from signalbus_atomic import _transaction
 from signalbus_atomic.exceptions import AtomicBlockError
 
 if t.TYPE_CHECKING:
@@ -19,28 +19,36 @@ if t.TYPE_CHECKING:
 
 R = t.TypeVar("R")
 
+#: Where a session keeps its attempt, in its ``info``.
+ATTEMPT = "signalbus_atomic.attempt"
+
+
+def current_attempt(session: sa_orm.Session) -> Attempt | None:
+    """Return the attempt that *session* is in, or ``None`` outside atomic blocks."""
+    return session.info.get(ATTEMPT)
+
 
 class Attempt:
     """Run a procedure once, in a transaction of *session*.
 
-    It commits when the procedure returns, and rolls back when it raises. A transaction
-    that *session* is in already is continued.
+    Commits when the procedure returns, and rolls back when it raises. If *session* is
+    in a transaction already, the attempt continues that transaction.
     """
 
     def __init__(self, session: sa_orm.Session) -> None:
         self.session = session
-        self.ending = False
-        self.ended_by_hand = False
-        self.committed = False
-        self.lost: Exception | None = None
-        self._told_to_commit = 0
-        self._brought_changes = _notes.has_changes(session)
+        self.is_ending = False
+        self.is_ended_by_user = False
+        self.is_committed = False
+        self._lost_race: Exception | None = None
+        self._commits_begun = 0
+        self._had_changes = _transaction.has_changes(session)
 
     def run(self, procedure: t.Callable[[], R]) -> R:
-        """Run *procedure* and commit, or else roll back and raise."""
-        _notes.set_attempt(self.session, self)
+        """Run *procedure* and commit, or roll back and raise."""
+        self.session.info[ATTEMPT] = self
         try:
-            for connection in _notes.connections(self.session):
+            for connection in _transaction.connections(self.session):
                 _lock.lock_sqlite(connection)
             result = procedure()
             self._check(result)
@@ -49,66 +57,66 @@ class Attempt:
             self._roll_back()
             raise
         finally:
-            _notes.set_attempt(self.session, None)
+            self.session.info[ATTEMPT] = None
         return result
 
-    def run_inner(self, procedure: t.Callable[[], R]) -> R:
+    def run_nested(self, procedure: t.Callable[[], R]) -> R:
         """Run the *procedure* of a block inside this one.
 
-        A race that it lost is not forgotten if the code around it goes on: databases
-        differ in how much of the transaction is left then.
+        If it loses a race, the attempt fails even if the code around it catches the
+        error: how much of the transaction is left then depends on the database.
         """
         try:
             return procedure()
         except Exception as error:
             if is_race(error):
-                self.lost = error
+                self._lost_race = error
             raise
 
     @contextlib.contextmanager
-    def integrity_errors_lost(self) -> t.Iterator[None]:
-        """Take an :exc:`IntegrityError` of the ``with`` block for a lost race."""
-        self.session.flush()  # what was added before is no part of this race
+    def integrity_errors_as_races(self) -> t.Iterator[None]:
+        """Treat an :exc:`IntegrityError` in the ``with`` block as a lost race."""
+        self.session.flush()  # what was added before is not part of this race
         try:
             yield
             self.session.flush()
         except sa_exc.IntegrityError as error:
-            self.lost = DBSerializationError()
-            raise self.lost from error
+            self._lost_race = DBSerializationError()
+            raise self._lost_race from error
 
-    def can_be_repeated(self, error: Exception) -> bool:
-        """Tell whether another attempt is right after this one raised *error*.
+    def may_be_repeated(self, error: Exception) -> bool:
+        """Return whether to make another attempt after this one raised *error*.
 
-        It is if a race was lost and nothing can have been committed. Changes that were
-        made before the block are rolled back too, and could not be made again.
+        Only if it lost a race and cannot have committed anything. Changes made before
+        the block are rolled back with it, and another attempt could not make them.
         """
         return is_race(error) and not (
-            self.committed or self._brought_changes or self._may_be_committed(error)
+            self.is_committed or self._had_changes or self._may_be_committed(error)
         )
 
     def _may_be_committed(self, error: Exception) -> bool:
-        """Tell whether the COMMIT went wrong in a way that leaves its outcome open."""
+        """Return whether the COMMIT failed in a way that leaves its outcome open."""
         is_disconnected = getattr(error, "connection_invalidated", False)
-        return self._told_to_commit > (0 if is_disconnected else 1)
+        return self._commits_begun > (0 if is_disconnected else 1)
 
     def _check(self, result: object) -> None:
-        """Refuse to commit what is not the whole transaction."""
-        if self.ended_by_hand:
+        """Refuse to commit if the transaction or its result is incomplete."""
+        if self.is_ended_by_user:
             raise AtomicBlockError(
                 "The transaction of an atomic block was ended inside the block. Remove"
                 " the call that rolls back, closes or removes db.session there."
             )
-        if self.lost:
-            raise self.lost
+        if self._lost_race:
+            raise self._lost_race
         _refuse_lazy(result)
 
     def _commit(self) -> None:
-        """Commit, leaving the objects detached and with the values that they have."""
+        """Commit, and detach all objects with their current values."""
         self.session.flush()
-        self._told_to_commit = len(_notes.connections(self.session))
+        self._commits_begun = len(_transaction.connections(self.session))
         expire_on_commit = self.session.expire_on_commit
         self.session.expire_on_commit = False
-        self.ending = True
+        self.is_ending = True
         try:
             self.session.commit()
         finally:
@@ -116,20 +124,20 @@ class Attempt:
         self.session.expunge_all()
 
     def _roll_back(self) -> None:
-        """Roll back, hiding no error that is on its way."""
-        ended_how = self.session.close if self.committed else self.session.rollback
-        self.ending = True
+        """Roll back, without replacing the error that is being raised."""
+        end = self.session.close if self.is_committed else self.session.rollback
+        self.is_ending = True
         with contextlib.suppress(sa_exc.DBAPIError):
-            ended_how()
+            end()
 
 
 def _refuse_lazy(result: object) -> None:
-    """Refuse a result whose code would run when the transaction is over."""
+    """Refuse a result whose code would run after the transaction has ended."""
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
         result.close()
     elif not inspect.isasyncgen(result):
         return
     raise AtomicBlockError(
         f"The function of an atomic block returned a {type(result).__name__}, whose"
-        " code would run when the transaction is over. Return a list or a value."
+        " code would run after the transaction has ended. Return a list or a value."
     )

@@ -1,4 +1,4 @@
-"""Make REPEATABLE READ the default of the engines whose database has it."""
+"""Make REPEATABLE READ the default on databases that have it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Options: t.TypeAlias = "dict[str, t.Any]"
 
 MYSQL = frozenset({"mysql", "mariadb"})
 
-#: The databases that have REPEATABLE READ, and by default less than that or it.
+#: The databases that have REPEATABLE READ, and whose default is not stricter.
 REPEATABLE_READ = MYSQL | {"postgresql", "mssql"}
 
 
@@ -22,17 +22,17 @@ def with_default_isolation(
 ) -> Options:
     """Return Flask-SQLAlchemy's settings for engines, with the default added.
 
-    What the user chose in *engine_options* (the extension's argument),
-    ``SQLALCHEMY_ENGINE_OPTIONS`` or ``SQLALCHEMY_BINDS`` stays. The three are joined
-    here as Flask-SQLAlchemy joins them.
+    An isolation level that the user set is kept, whether in *engine_options* (the
+    argument of the extension), ``SQLALCHEMY_ENGINE_OPTIONS`` or ``SQLALCHEMY_BINDS``.
+    These are merged here as Flask-SQLAlchemy merges them.
     """
     basic: Options = config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
     binds: dict[str | None, t.Any] = config.get("SQLALCHEMY_BINDS") or {}
-    joined = {**_as_options(binds.get(None, {})), **engine_options, **basic}
+    merged = {**_as_options(binds.get(None, {})), **engine_options, **basic}
     if config.get("SQLALCHEMY_DATABASE_URI") is not None:
-        joined["url"] = config["SQLALCHEMY_DATABASE_URI"]
+        merged["url"] = config["SQLALCHEMY_DATABASE_URI"]
     return {
-        "SQLALCHEMY_ENGINE_OPTIONS": {**basic, **_defaults(joined)},
+        "SQLALCHEMY_ENGINE_OPTIONS": {**basic, **_defaults(merged)},
         "SQLALCHEMY_BINDS": {
             key: {**own, **_defaults({**engine_options, **own})}
             for key, own in ((key, _as_options(bind)) for key, bind in binds.items())
@@ -41,7 +41,7 @@ def with_default_isolation(
 
 
 def _as_options(bind: str | sa.URL | Options) -> Options:
-    """Return the options of a bind, of which the URL may stand alone."""
+    """Return the options of a bind, which may be a plain URL."""
     return {"url": bind} if isinstance(bind, (str, sa.URL)) else bind
 
 
@@ -60,7 +60,7 @@ def _defaults(options: Options) -> Options:
 
 
 def _chooses_isolation(options: Options) -> bool:
-    """Tell whether *options* name an isolation level, be it to the driver."""
+    """Return whether *options* set an isolation level, for SQLAlchemy or the driver."""
     to_driver = f"{sa.make_url(options['url']).query} {options.get('connect_args')}"
     return (
         "isolation_level" in options
@@ -70,9 +70,10 @@ def _chooses_isolation(options: Options) -> bool:
 
 
 def _refuse_lost_updates(connection: DBAPIConnection, _record: object) -> None:
-    """Make REPEATABLE READ of MariaDB refuse to overwrite what it has not seen.
+    """Make MariaDB refuse to overwrite changes that the transaction has not seen.
 
-    Servers from 11.6.2 on do so by default. MySQL and older MariaDBs cannot at all.
+    From 11.6.2 on, servers do so by default. MySQL and older MariaDBs do not support
+    it at all.
     """
     cursor = connection.cursor()
     cursor.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")

@@ -1,4 +1,4 @@
-"""Give atomic blocks on SQLite what they have elsewhere: no update is lost."""
+"""Prevent lost updates in atomic blocks on SQLite."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ if t.TYPE_CHECKING:
 
 
 def lock_sqlite(connection: sa.Connection) -> None:
-    """Begin the transaction of a block on SQLite with its one lock.
+    """Begin the transaction of a block on SQLite by locking the database.
 
-    Python's driver leaves a SELECT outside of any transaction, and SQLite has no row
-    locks. A transaction that has begun is left as it is, and so is every other
-    database.
+    SQLite has no row locks, and Python's driver does not begin a transaction for a
+    ``SELECT``. Does nothing if a transaction has begun, or on another database.
     """
     if connection.dialect.name != "sqlite":
         return

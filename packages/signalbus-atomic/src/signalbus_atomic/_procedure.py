@@ -1,4 +1,4 @@
-"""Run a procedure in an atomic block, and again when it loses a race."""
+"""Run a procedure in an atomic block, and again if it loses a race."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from signalbus import stopping
 from signalbus.retry import backoff
 
 from signalbus_atomic import _guard
-from signalbus_atomic import _notes
 from signalbus_atomic._attempt import Attempt
+from signalbus_atomic._attempt import current_attempt
 
 if t.TYPE_CHECKING:
     import sqlalchemy.orm as sa_orm
 
 R = t.TypeVar("R")
 
-#: The first and the longest wait between two tries, in seconds.
+#: The first and the longest wait between two attempts, in seconds.
 FIRST_WAIT = 0.01
-LONGEST_WAIT = 0.5
+MAX_WAIT = 0.5
 
 
 def run_atomic(session: sa_orm.Session, procedure: t.Callable[[], R], tries: int) -> R:
     """Run *procedure* in the atomic block that *session* is in, or in a new one."""
-    outer = _notes.get_attempt(session)
+    outer = current_attempt(session)
     if outer:
-        return outer.run_inner(procedure)
-    _guard.watch(session)
-    for wait in backoff(tries, FIRST_WAIT, LONGEST_WAIT):
+        return outer.run_nested(procedure)
+    _guard.listen_to_rollbacks(session)
+    for wait in backoff(tries, FIRST_WAIT, MAX_WAIT):
         attempt = Attempt(session)
         try:
             return attempt.run(procedure)
         except Exception as error:
-            if not attempt.can_be_repeated(error):
+            if not attempt.may_be_repeated(error):
                 raise
         if stopping.wait(wait):
             break
@@ -41,25 +41,25 @@ def run_atomic(session: sa_orm.Session, procedure: t.Callable[[], R], tries: int
 
 
 def check_procedure(function: object) -> None:
-    """Refuse what does not do its work when it is called."""
+    """Refuse a function whose work is not done when it returns."""
     name = getattr(function, "__qualname__", repr(function))
     if not callable(function):
         raise TypeError(
-            f"{name} is not a function. Under @staticmethod, @classmethod or @property"
-            " is the place of @db.atomic, not above."
+            f"{name} is not a function. Put @db.atomic under @staticmethod,"
+            " @classmethod or @property, not above them."
         )
     for kind, is_kind in LAZY_KINDS.items():
         if is_kind(function) or is_kind(type(function).__call__):
             raise TypeError(
-                f"{name} is {kind}: its code does not run when it is called, but when"
-                " the transaction is over. Make it an ordinary function."
+                f"{name} is {kind}. Its code would run after the transaction has ended."
+                " Make it an ordinary function."
             )
 
 
 def check_tries(tries: int) -> int:
-    """Return *tries* if it is a number of tries."""
+    """Return *tries*, or raise if it is not a positive integer."""
     if not isinstance(tries, int) or tries < 1:
-        raise ValueError(f"The number of tries is {tries!r}. Give a positive integer.")
+        raise ValueError(f"The number of tries is {tries!r}. Pass a positive integer.")
     return tries
 
 

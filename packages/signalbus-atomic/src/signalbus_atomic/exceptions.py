@@ -1,4 +1,4 @@
-"""What can go wrong in an atomic block through no fault of the database."""
+"""The errors of atomic blocks that are not the database's."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from signalbus import SignalBusError
 
 
 class AtomicBlockError(SignalBusError, RuntimeError):
-    """An atomic block alone begins and ends its transaction. Do this elsewhere."""
+    """Only the atomic block itself may end its transaction. Do this elsewhere."""

@@ -1,4 +1,4 @@
-"""The class that makes an extension of Flask-SQLAlchemy run atomic procedures."""
+"""The mixin that adds atomic procedures to Flask-SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from signalbus_atomic import _guard
 from signalbus_atomic import _models
-from signalbus_atomic import _notes
+from signalbus_atomic._attempt import current_attempt
 from signalbus_atomic._isolation import with_default_isolation
 from signalbus_atomic._procedure import check_procedure
 from signalbus_atomic._procedure import check_tries
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     _SQLAlchemy = SQLAlchemy
 
     class _Model(_models.AtomicModel, Model):
-        """What ``db.Model`` is, for type checkers."""
+        """The type of ``db.Model``, for type checkers."""
 
 else:
     _SQLAlchemy = object
@@ -37,21 +37,21 @@ R = t.TypeVar("R")
 class AtomicProceduresMixin(_SQLAlchemy):
     """Add atomic procedures to :class:`flask_sqlalchemy.SQLAlchemy`.
 
-    It comes before ``SQLAlchemy``::
+    Put it before ``SQLAlchemy`` in the bases of your class::
 
         class CustomSQLAlchemy(AtomicProceduresMixin, SQLAlchemy):
             pass
 
         db = CustomSQLAlchemy()
 
-    Then ``db`` has the methods below, every model has ``get_instance``,
-    ``lock_instance`` and ``get_pk_values``, and the isolation level of every engine
-    whose database has it is REPEATABLE READ, unless you set one in *engine_options*,
-    ``SQLALCHEMY_ENGINE_OPTIONS`` or ``SQLALCHEMY_BINDS``.
+    Then ``db`` has the methods below, and every model has ``get_instance``,
+    ``lock_instance`` and ``get_pk_values``. The default isolation level is REPEATABLE
+    READ on databases that have it. To use another one, set ``isolation_level`` in
+    *engine_options*, ``SQLALCHEMY_ENGINE_OPTIONS`` or ``SQLALCHEMY_BINDS``.
 
-    :param app: call ``init_app`` on this Flask application now.
+    :param app: a Flask application to call ``init_app`` on.
     :param engine_options: default arguments for every engine, as in ``SQLAlchemy``.
-    :param atomic_tries: how many times, at most, an atomic block runs.
+    :param atomic_tries: the maximum number of times an atomic block runs.
     :param kwargs: the other arguments of ``SQLAlchemy``.
     """
 
@@ -59,7 +59,7 @@ class AtomicProceduresMixin(_SQLAlchemy):
         Model: type[_Model]  # type: ignore[assignment]  # theirs is private
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
-        """Refuse the wrong order of bases, which would leave the mixin out."""
+        """Refuse the wrong order of bases, in which the mixin would have no effect."""
         super().__init_subclass__(**kwargs)
         order = cls.__mro__
         if SQLAlchemy in order and order.index(SQLAlchemy) < order.index(
@@ -82,20 +82,20 @@ class AtomicProceduresMixin(_SQLAlchemy):
         self._atomic_engine_options = engine_options or {}
         super().__init__(app, engine_options=engine_options, **kwargs)
         _models.add_methods(self.Model, self.session)
-        _guard.watch_all(self.session)
+        _guard.listen_to_all(self.session)
 
     def init_app(self, app: Flask) -> None:
-        """Initialize *app*, with REPEATABLE READ for its engines by default.
+        """Initialize *app*, with REPEATABLE READ as the default of its engines.
 
-        The settings that *app* has are the same afterwards.
+        The configuration of *app* is not changed.
         """
         config = with_default_isolation(app.config, self._atomic_engine_options)
-        own = {name: app.config.get(name) or {} for name in config}
+        unchanged = {name: app.config.get(name) or {} for name in config}
         app.config.update(config)
         try:
             super().init_app(app)
         finally:
-            app.config.update(own)
+            app.config.update(unchanged)
 
     @t.overload
     def atomic(self, func: t.Callable[P, R]) -> t.Callable[P, R]: ...
@@ -115,43 +115,43 @@ class AtomicProceduresMixin(_SQLAlchemy):
             @db.atomic
             def transfer(debtor_id: int, creditor_id: int, amount: int) -> None: ...
 
-        When the function returns, ``db.session`` is committed and all objects in it
-        are expunged: they keep the values they have and load nothing any more. When
-        the function raises, ``db.session`` is rolled back.
+        When the function returns, ``db.session`` is committed and all its objects are
+        expunged: they keep their values, and no longer load anything. When the function
+        raises, ``db.session`` is rolled back.
 
-        When it raises because its transaction lost a race (a serialization failure, a
-        deadlock, a locked SQLite database, :exc:`~signalbus.DBSerializationError`), or
-        the commit does, the function is called again with the same arguments, after a
-        growing, jittered wait. So it must not do outside of the database what cannot be
-        done twice. When the tries are used up, the last error is raised.
+        If the transaction loses a race (a serialization failure, a deadlock, a locked
+        SQLite database, :exc:`~signalbus.DBSerializationError`), in the function or at
+        the commit, the function is called again with the same arguments, after a
+        growing, jittered wait. So everything it does outside the database must be
+        idempotent. After the last try, the error is raised.
 
-        It is not called again when the outcome of a commit is not known (the
-        connection is lost, or one of several databases may have committed), nor when
-        ``db.session`` had uncommitted changes when the block began: they are part of
-        its transaction, and are rolled back with it.
+        The function is not called again if the outcome of a commit is unknown (the
+        connection was lost, or one of several databases may have committed), or if
+        ``db.session`` had uncommitted changes when the block began: these are part of
+        the transaction, and are rolled back with it.
 
-        A block inside a block of the same ``db.session`` does nothing: the outermost
-        one begins, ends and repeats. Every app context has a ``db.session`` of its
-        own, so a block in an app context that is pushed inside a block is a
-        transaction of its own.
+        A block inside a block of the same ``db.session`` has no transaction of its own:
+        the outermost block begins, ends and repeats it. Every app context has its own
+        ``db.session``, so a block in an app context that is pushed inside a block is a
+        separate transaction.
 
-        Within the function, ``db.session.commit()`` and ``db.session.rollback()`` are
-        refused with an :exc:`AtomicBlockError`.
+        Inside the function, ``db.session.commit()`` and ``db.session.rollback()`` raise
+        :exc:`AtomicBlockError`.
 
-        :param func: an ordinary function; generator and coroutine functions are
-            refused with a :exc:`TypeError`.
-        :param tries: how many times, at most, the function is called, if not as many
-            as ``db`` was made with. It has no effect on a block inside a block.
+        :param func: an ordinary function. A generator or coroutine function raises
+            :exc:`TypeError`.
+        :param tries: the maximum number of calls, by default the *atomic_tries* of
+            ``db``. It has no effect on a block inside a block.
         """
-        most = self._atomic_tries if tries is None else check_tries(tries)
+        max_tries = self._atomic_tries if tries is None else check_tries(tries)
         if func is None:
-            return functools.partial(self._make_atomic, tries=most)
-        return self._make_atomic(func, tries=most)
+            return functools.partial(self._make_atomic, tries=max_tries)
+        return self._make_atomic(func, tries=max_tries)
 
     def execute_atomic(self, func: t.Callable[[], R]) -> R:
         """Call a function in an atomic block, and return what it returns.
 
-        As a decorator, it gives the result the name of the function::
+        As a decorator, it binds the result to the name of the function::
 
             @db.execute_atomic
             def account_id() -> int: ...
@@ -161,31 +161,31 @@ class AtomicProceduresMixin(_SQLAlchemy):
         return self.atomic(func)()
 
     def retry_on_integrity_error(self) -> AbstractContextManager[None]:
-        """Return a ``with`` block whose :exc:`IntegrityError` is a race that was lost.
+        """Return a context in which an :exc:`IntegrityError` is a lost race.
 
-        Two transactions may both see that there is no row with some key, and both
-        insert it. Do it so, within an atomic block::
+        Two transactions may both find that a row does not exist, and both insert it.
+        Inside an atomic block, write::
 
             if Account.get_instance(key) is None:
                 with db.retry_on_integrity_error():
                     db.session.add(Account(key))
 
-        and the one that comes second runs again, and sees the row. ``db.session`` is
-        flushed at both ends. In place of the :exc:`IntegrityError`,
-        :exc:`~signalbus.DBSerializationError` is raised, and the atomic block begins
-        anew, even if the error is caught. An integrity error that is no race comes
-        back with every try, and is raised when they are used up.
+        Then the transaction that comes second runs again, and finds the row.
+        ``db.session`` is flushed on entering and on leaving the context. An
+        :exc:`IntegrityError` becomes :exc:`~signalbus.DBSerializationError`, and the
+        atomic block runs again even if that error is caught. An integrity error that is
+        not a race occurs on every try, and is raised after the last one.
 
-        Outside of an atomic block, :exc:`AtomicBlockError` is raised.
+        Outside an atomic block, :exc:`AtomicBlockError` is raised.
         """
-        attempt = _notes.get_attempt(self.session())
+        attempt = current_attempt(self.session())
         if attempt is None:
             raise AtomicBlockError(
-                "db.retry_on_integrity_error() was called outside of an atomic block,"
-                " where nothing is tried again. Call it within a function decorated"
-                " with @db.atomic."
+                "db.retry_on_integrity_error() was called outside an atomic block,"
+                " where nothing is tried again. Call it in a function decorated with"
+                " @db.atomic."
             )
-        return attempt.integrity_errors_lost()
+        return attempt.integrity_errors_as_races()
 
     def _make_atomic(self, func: t.Callable[P, R], *, tries: int) -> t.Callable[P, R]:
         check_procedure(func)

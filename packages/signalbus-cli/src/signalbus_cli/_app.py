@@ -10,8 +10,7 @@ import sqlalchemy.exc as sa_exc
 from flask.cli import ScriptInfo
 from signalbus import SignalBusError
 from signalbus import get_models_to_flush
-
-from signalbus_cli._report import describe
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,20 +21,20 @@ if t.TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Show errors of signalbus, and of the database, without a traceback."""
+def errors_in_one_line() -> Iterator[None]:
+    """Show errors of signalbus and of the database without a traceback."""
     try:
         yield
     except SignalBusError as error:
         raise click.ClickException(str(error)) from error
     except sa_exc.SQLAlchemyError as error:
-        raise click.ClickException(describe(error)) from error
+        raise click.ClickException(describe_error(error)) from error
 
 
 def load_app() -> Flask:
-    """Return the app of this `flask` command. It has a bus, or the user is told."""
+    """Return the app of this `flask` command, or exit if it has no bus."""
     info = click.get_current_context().ensure_object(ScriptInfo)
-    with refusals():
+    with errors_in_one_line():
         app = info.load_app()
     if "signalbus" not in app.extensions:
         raise click.ClickException(
@@ -46,12 +45,12 @@ def load_app() -> Flask:
     return app
 
 
-def select(
+def select_models(
     bus: SignalBus, names: t.Sequence[str], exclude: t.Sequence[str]
 ) -> list[SignalModel]:
-    """Return the models called *names*, all if there are none, without *exclude*.
+    """Return the models called *names*, or all if *names* is empty, without *exclude*.
 
-    Unknown names are ignored with a warning; but if no name is known, it is an error.
+    Unknown names are ignored with a warning. It is an error if all are unknown.
     """
     models = get_models_to_flush(bus, names) if names else bus.get_signal_models()
     if names and not models:

@@ -1,4 +1,4 @@
-"""The commands themselves: what each takes and what it calls."""
+"""The commands: their arguments, and the methods of the bus that they call."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import typing as t
 
 import click
 
+from signalbus_cli._app import errors_in_one_line
 from signalbus_cli._app import load_app
-from signalbus_cli._app import refusals
-from signalbus_cli._app import select
-from signalbus_cli._logs import shown_warnings
+from signalbus_cli._app import select_models
 from signalbus_cli._run import run
 from signalbus_cli._table import describe_model
-from signalbus_cli._table import table
+from signalbus_cli._table import format_table
+from signalbus_cli._warnings import shown_warnings
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -22,30 +22,30 @@ if t.TYPE_CHECKING:
 F = t.TypeVar("F", bound=t.Callable[..., None])
 
 
-def _seconds(least: float) -> dict[str, t.Any]:
-    """Return what makes an option a number of seconds that a clock can wait for."""
+def _seconds(minimum: float) -> dict[str, t.Any]:
+    """Return the arguments of an option that takes a finite number of seconds."""
 
     def check(
         ctx: click.Context, param: click.Parameter, value: float | None
     ) -> float | None:
-        if value is None or least <= value < math.inf:
+        if value is None or minimum <= value < math.inf:
             return value
         raise click.BadParameter(
-            f"{value:g} is not a number of {least:g} or more.", ctx, param
+            f"{value:g} is not a number of {minimum:g} or more.", ctx, param
         )
 
     return {"type": float, "metavar": "SECONDS", "callback": check}
 
 
-def _takes_models(command: F) -> F:
-    """Add what all three flush commands take."""
+def _flush_options(command: F) -> F:
+    """Add the arguments of all three flush commands."""
     decorators = (
         click.argument("names", nargs=-1),
         click.option(
             "-r",
             "--repeat",
-            **_seconds(least=0.001),
-            help="Start again every SECONDS seconds, until stopped.",
+            **_seconds(minimum=0.001),
+            help="Run again every SECONDS seconds, until stopped.",
         ),
         click.option(
             "-e",
@@ -61,11 +61,11 @@ def _takes_models(command: F) -> F:
 
 
 @click.command()
-@_takes_models
+@_flush_options
 @click.option(
     "-w",
     "--wait",
-    **_seconds(least=0),
+    **_seconds(minimum=0),
     default=3.0,
     show_default=True,
     help="How long to wait for signals that others are sending.",
@@ -78,54 +78,55 @@ def flush(
 ) -> None:
     """Send the signals that are pending now.
 
-    Those that somebody else is about to send are waited for; those that are recorded
-    meanwhile are left to the next time.
+    Waits for signals that others are sending. Signals that are recorded while it runs
+    are left for the next run.
 
-    NAMES are the signal models to flush, all if none is given.
+    NAMES are the signal models to flush; by default, all.
     """
     _flush(lambda bus, models: bus.flush(models, wait=wait), names, exclude, repeat)
 
 
 @click.command()
-@_takes_models
+@_flush_options
 def flushmany(
     names: tuple[str, ...], exclude: tuple[str, ...], repeat: float | None
 ) -> None:
     """Send all pending signals, even millions.
 
-    Does not wait, and goes on until nothing is left. Several processes may run this at
-    once; they share the work.
+    Does not wait for others. Several processes may run this at the same time: they
+    share the work.
 
-    NAMES are the signal models to flush, all if none is given.
+    NAMES are the signal models to flush; by default, all.
     """
     _flush(lambda bus, models: bus.flushmany(models), names, exclude, repeat)
 
 
 @click.command()
-@_takes_models
+@_flush_options
 def flushordered(
     names: tuple[str, ...], exclude: tuple[str, ...], repeat: float | None
 ) -> None:
-    """Send the signals that are pending now, in their order.
+    """Send the signals that are pending now, in order.
 
-    The order is the model's `signalbus_order_by`. A signal that cannot be sent stops
-    its model there; the other models go on. Run one process at a time.
+    The order is the model's `signalbus_order_by`. If a signal cannot be sent, no later
+    signal of its model is sent; other models are not affected. Run one process at a
+    time.
 
-    NAMES are the signal models to flush, all if none is given.
+    NAMES are the signal models to flush; by default, all.
     """
     _flush(lambda bus, models: bus.flushordered(models), names, exclude, repeat)
 
 
 @click.command()
 def signals() -> None:
-    """List the signal models: who sends them, and how."""
+    """List the signal models, and how each is sent."""
     app = load_app()
-    with app.app_context(), refusals(), shown_warnings():
+    with app.app_context(), errors_in_one_line(), shown_warnings():
         bus = app.extensions["signalbus"]
         models = bus.get_signal_models()
         rows = [describe_model(bus, model) for model in models]
-    _tell_if_none(models)
-    for line in table(("MODEL", "SENT BY", "BURST", "AUTOFLUSH", "ORDER"), rows):
+    _warn_if_none(models)
+    for line in format_table(("MODEL", "SENT BY", "BURST", "AUTOFLUSH", "ORDER"), rows):
         click.echo(line)
 
 
@@ -133,17 +134,17 @@ def signals() -> None:
 def pending() -> None:
     """Count the pending signals of each model."""
     app = load_app()
-    with app.app_context(), refusals(), shown_warnings():
+    with app.app_context(), errors_in_one_line(), shown_warnings():
         counts = app.extensions["signalbus"].count_pending()
-    _tell_if_none(counts)
+    _warn_if_none(counts)
     named = [(count, model.__name__) for model, count in counts.items()]
     total = (sum(counts.values()), "total")
     for count, name in [*named, total]:
         click.echo(f"{count:>9,}  {name}")
 
 
-def _tell_if_none(models: t.Collection[SignalModel]) -> None:
-    """Say how to make signal models, if there are none."""
+def _warn_if_none(models: t.Collection[SignalModel]) -> None:
+    """Print how to define signal models, if there are none."""
     if not models:
         click.echo(
             "There are no signal models. Define send_signalbus_message or"
@@ -153,7 +154,7 @@ def _tell_if_none(models: t.Collection[SignalModel]) -> None:
         )
 
 
-#: Our own commands, whatever plugins there are.
+#: The commands of this distribution.
 COMMANDS = (flush, flushmany, flushordered, pending, signals)
 
 
@@ -163,9 +164,9 @@ def _flush(
     exclude: tuple[str, ...],
     repeat: float | None,
 ) -> None:
-    """Run *method* for the models that the user wants; exit with 1 if it fails."""
+    """Call *method* for the models that the user chose; exit with 1 if it fails."""
     app = load_app()
-    with app.app_context(), refusals(), shown_warnings():
-        models = select(app.extensions["signalbus"], names, exclude)
+    with app.app_context(), errors_in_one_line(), shown_warnings():
+        models = select_models(app.extensions["signalbus"], names, exclude)
     if not run(app, lambda bus: method(bus, models), repeat):
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""The group `flask signalbus`, which looks for its commands when it is used."""
+"""The group `flask signalbus`, which imports its commands when it is used."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from flask.cli import AppGroup
 
 
 class SignalBusGroup(AppGroup):
-    """Our own commands, and those that the installed plugins register.
+    """The commands of this distribution, and those of the installed plugins.
 
-    Plugins are asked once, when commands are listed or when a command is wanted that
-    is none of ours. No app is needed for it. A plugin cannot replace a command of ours.
+    Plugins register their commands once, when commands are listed or when the wanted
+    command is not one of our own. No app is needed. A plugin cannot replace one of our
+    own commands.
     """
 
-    _has_ours = False
+    _has_own = False
     _has_plugins = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, sorted."""
-        self._add_ours()
+        self._add_own()
         self._add_plugins()
         return super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name, or ``None`` if nobody has it."""
-        self._add_ours()
+        """Return the command of this name, or ``None`` if there is none."""
+        self._add_own()
         if cmd_name not in self.commands:
             self._add_plugins()
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> t.Any:
-        """Run a command, and show errors of signalbus in a line.
+        """Run a command, and show errors of signalbus in one line.
 
-        Flask loads the app for the commands of plugins: it may refuse a setting.
+        For a plugin's command, Flask loads the app here, and the app may have a wrong
+        setting.
         """
         from flask.helpers import get_debug_flag
         from signalbus import SignalBusError
@@ -47,10 +49,10 @@ class SignalBusGroup(AppGroup):
                 traceback.print_exc()
             raise click.ClickException(str(error)) from error
 
-    def _add_ours(self) -> None:
-        if self._has_ours:
+    def _add_own(self) -> None:
+        if self._has_own:
             return
-        self._has_ours = True
+        self._has_own = True
         from signalbus_cli._commands import COMMANDS
 
         for command in COMMANDS:
@@ -62,6 +64,13 @@ class SignalBusGroup(AppGroup):
         self._has_plugins = True
         from signalbus_cli._plugins import register_commands
 
-        ours = dict(self.commands)
+        own = dict(self.commands)
         register_commands(self)
-        self.commands.update(ours)
+        self.commands.update(own)
+
+
+#: The group of commands, which Flask finds through an entry point.
+signalbus = SignalBusGroup(
+    "signalbus",
+    help="Send the signals that your app has recorded, and list what is pending.",
+)

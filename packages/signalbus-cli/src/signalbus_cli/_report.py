@@ -1,7 +1,11 @@
-"""Tell in plain lines what was sent, and why something was not."""
+"""Print what was sent, and what could not be sent and why."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import sys
 import traceback
 import typing as t
 
@@ -10,22 +14,28 @@ from flask import current_app
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
+#: Printed after Ctrl-C. It replaces the progress display and the "^C".
+STOPPING = (
+    b"\r\033[KStopping after the current burst, if any."
+    b" Press Ctrl-C again to quit at once.\n"
+)
 
-def tell_sent(count: int) -> None:
-    """Print how many signals were sent; nothing if there were none."""
+
+def print_sent(count: int) -> None:
+    """Print how many signals were sent, if any."""
     if count:
         click.echo(f"{count:,} {'signal' if count == 1 else 'signals'} sent")
 
 
-def warn(message: str) -> None:
+def print_warning(message: str) -> None:
     """Print a warning on stderr, as one line."""
     click.secho(f"Warning: {escape_controls(message)}", err=True, fg="yellow")
 
 
-def tell_error(error: BaseException, reasons: t.Collection[str]) -> None:
-    """Print the *reasons* of *error* on stderr, one a line.
+def print_error(error: BaseException, reasons: t.Collection[str]) -> None:
+    """Print the *reasons* of *error* on stderr, one per line.
 
-    With ``flask --debug`` the traceback comes first.
+    With ``flask --debug``, print the traceback first.
     """
     if current_app.debug and reasons:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
@@ -33,25 +43,31 @@ def tell_error(error: BaseException, reasons: t.Collection[str]) -> None:
         click.secho(f"Error: {reason}", err=True, fg="red")
 
 
-def tell_recovery(runs: int) -> None:
-    """Print on stderr that nothing fails any more, if there were *runs* that failed."""
+def print_recovery(runs: int) -> None:
+    """Print on stderr that nothing fails any more, if *runs* is not zero."""
     if runs:
         what = "1 failed run" if runs == 1 else f"{runs:,} failed runs"
         click.secho(f"Recovered after {what}.", err=True, fg="green")
 
 
-def reasons_of(error: BaseException) -> list[str]:
-    """Return why a run failed, in lines.
+def print_stopping(signum: int) -> None:
+    """Print, after Ctrl-C on a terminal, when the command ends.
 
-    They are the notes of *error*, of which one has the error itself; if none has, it is
-    a line of its own.
+    Called in a signal handler. It bypasses ``sys.stderr``, which may be in the middle
+    of a write, and must not raise an error into the burst.
     """
-    reason = describe(error)
+    if signum == signal.SIGINT and sys.stderr.isatty():
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), STOPPING)
+
+
+def reasons_of(error: BaseException) -> list[str]:
+    """Return why a run failed, one line for each reason.
+
+    These are the notes of *error*. The note that contains *error* itself comes first;
+    if there is none, *error* has a line of its own.
+    """
+    reason = describe_error(error)
     notes = [escape_controls(note) for note in getattr(error, "__notes__", ())]
     first = next((note for note in notes if reason in note), reason)
     return [first, *(note for note in notes if note != first)]
-
-
-def describe(error: BaseException) -> str:
-    """Return *error* as one line: its type, and what it says."""
-    return describe_error(error)

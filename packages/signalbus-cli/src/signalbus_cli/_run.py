@@ -4,68 +4,68 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus_cli._logs import shown_warnings
-from signalbus_cli._repeated import Repeated
+from signalbus.stopping import StopToken
+
+from signalbus_cli._failure_tracker import FailureTracker
+from signalbus_cli._progress import SentCounter
+from signalbus_cli._report import print_error
+from signalbus_cli._report import print_recovery
+from signalbus_cli._report import print_sent
+from signalbus_cli._report import print_stopping
 from signalbus_cli._report import reasons_of
-from signalbus_cli._report import tell_error
-from signalbus_cli._report import tell_recovery
-from signalbus_cli._report import tell_sent
-from signalbus_cli._stop import Stop
-from signalbus_cli._watch import Watch
+from signalbus_cli._schedule import starts
+from signalbus_cli._warnings import shown_warnings
 
 if t.TYPE_CHECKING:
     from flask import Flask
     from signalbus import SignalBus
-    from signalbus.stopping import StopToken
 
 
 def run(
-    app: Flask, flush: t.Callable[[SignalBus], object], repeat: float | None
+    app: Flask, flush: t.Callable[[SignalBus], object], interval: float | None
 ) -> bool:
-    """Call *flush* once, or every *repeat* seconds until the process is told to stop.
+    """Call *flush* once, or every *interval* seconds until told to stop.
 
-    Return whether the last run sent all that it tried to send. A run that fails is
-    reported, and the next one comes nevertheless. What fails in each of them is told
-    once.
+    A run that fails is reported, and does not end the loop. A failure that persists is
+    reported once. Returns whether the last run succeeded.
     """
-    clean = True
-    repeated = Repeated()
-    with shown_warnings(), Stop() as stop:
-        for _ in stop.starts(repeat):
-            clean = _run_once(app, flush, repeated, stop.token)
-    return clean
+    is_success = True
+    failures = FailureTracker()
+    token = StopToken()
+    with shown_warnings(), token.active(), token.on_signals(print_stopping):
+        for _ in starts(interval, token.wait):
+            is_success = _run_once(app, flush, failures, token)
+    return is_success
 
 
 def _run_once(
     app: Flask,
     flush: t.Callable[[SignalBus], object],
-    repeated: Repeated,
+    failures: FailureTracker,
     token: StopToken,
 ) -> bool:
-    """Flush in an app context of its own: nothing lingers until the next run."""
+    """Flush in a new app context, so that nothing is left over for the next run."""
     with app.app_context():
-        bus = app.extensions["signalbus"]
-        watch = Watch()
-        bus.plugin_manager.register(watch)
-        try:
-            error = _flush(bus, flush)
-        finally:
-            bus.plugin_manager.unregister(watch)
-            watch.close()
-        tell_sent(watch.sent)
+        counter = SentCounter()
+        error = _flush(app.extensions["signalbus"], flush, counter)
+        print_sent(counter.sent)
         if error:
-            tell_error(error, repeated.news(reasons_of(error)))
+            print_error(error, failures.add(reasons_of(error)))
         elif not token.is_stopping:  # a run that was stopped may have tried nothing
-            tell_recovery(repeated.recovered())
+            print_recovery(failures.recover())
         return error is None
 
 
 def _flush(
-    bus: SignalBus, flush: t.Callable[[SignalBus], object]
-) -> BaseException | None:
-    """Return the error that kept something from being sent, if there is one."""
+    bus: SignalBus, flush: t.Callable[[SignalBus], object], counter: SentCounter
+) -> Exception | None:
+    """Return the error that kept something from being sent, or ``None``."""
+    bus.plugin_manager.register(counter)
     try:
         flush(bus)
-    except Exception as error:  # noqa: BLE001 a sender, or the database, may raise anything
+    except Exception as error:  # noqa: BLE001 a sender or the database may raise anything
         return error
+    finally:
+        bus.plugin_manager.unregister(counter)
+        counter.close()
     return None

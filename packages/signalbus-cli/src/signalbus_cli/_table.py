@@ -9,6 +9,7 @@ import sqlalchemy.orm as sa_orm
 from signalbus.plugins import is_missing_broker
 
 if t.TYPE_CHECKING:
+    from signalbus import Declaration
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
 
@@ -17,48 +18,47 @@ _OWNER = re.compile(r"\b[^\W\d]\w*\.(?=\w)")
 
 
 def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
-    """Return the row of *model*: its name, sender, burst count, autoflush and order."""
-    autoflush = bus.autoflush and getattr(model, "signalbus_autoflush", True)
+    """Return the row of *model*: name, sender, burst count, autoflush and order."""
+    declaration = bus.declaration(model)
     return (
         model.__name__,
-        _sender(bus, model),
-        str(getattr(model, "signalbus_burst_count", 1)),
-        "on" if autoflush else "off",
-        ", ".join(map(_expression, getattr(model, "signalbus_order_by", ()))) or "-",
+        _sender(bus, declaration),
+        str(declaration.burst_count),
+        "on" if bus.autoflush and declaration.autoflush else "off",
+        ", ".join(map(_expression, declaration.order_by)) or "-",
     )
 
 
-def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
-    """Return the lines of a table with these *heads*, each column as wide as it must.
-
-    A table without rows has no lines at all.
-    """
+def format_table(
+    headers: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]
+) -> list[str]:
+    """Return the lines of a table whose columns are aligned; none without *rows*."""
     if not rows:
         return []
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     return [
         "  ".join(
             cell.ljust(width) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
-        for row in (heads, *rows)
+        for row in (headers, *rows)
     ]
 
 
-def _sender(bus: SignalBus, model: SignalModel) -> str:
-    """Name the broker, or the model's own method, that sends its signals.
+def _sender(bus: SignalBus, declaration: Declaration) -> str:
+    """Return the broker, or the model's own method, that sends its signals.
 
-    A broker is marked if nobody answers to its name.
+    A broker that no plugin implements is marked.
     """
-    for method in ("send_signalbus_messages", "send_signalbus_message"):
-        if getattr(model, "send_signalbus_message", None) and hasattr(model, method):
-            return f"its {method}()"
-    broker = model.signalbus_broker
-    missing = is_missing_broker(bus.plugin_manager, broker)
-    return f"broker {broker!r}{' (not installed)' if missing else ''}"
+    if declaration.send_burst is not None:
+        return "its send_signalbus_messages()"
+    if declaration.broker is None:
+        return "its send_signalbus_message()"
+    missing = is_missing_broker(bus.plugin_manager, declaration.broker)
+    return f"broker {declaration.broker!r}{' (not installed)' if missing else ''}"
 
 
 def _expression(expression: t.Any) -> str:
-    """Write a column or an expression without the name of its table."""
+    """Return the text of a column or an expression without the name of its table."""
     if isinstance(expression, sa_orm.MappedColumn):
         expression = expression.column
     return _OWNER.sub("", str(expression))

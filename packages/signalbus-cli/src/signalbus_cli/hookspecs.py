@@ -1,4 +1,4 @@
-"""The hook of the commands: how other distributions add theirs."""
+"""The hook by which other distributions add commands."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ if t.TYPE_CHECKING:
 
 @hookspec
 def signalbus_register_commands(group: AppGroup) -> None:
-    """Add commands of your own to *group*, which is `flask signalbus`.
+    """Add commands to *group*, which is `flask signalbus`.
 
-    Called once a process, when commands are listed or one is wanted that is not ours;
-    no app is loaded then, and there is no app context. ``@group.command()`` makes a
-    command that runs in an app context, where the bus is
-    ``current_app.extensions["signalbus"]``. Names of our own commands cannot be taken.
+    Called once per process, when commands are listed, or when the wanted command is not
+    one of signalbus-cli. No app is loaded then, and there is no app context. A command
+    made with ``@group.command()`` runs in an app context, where the bus is
+    ``current_app.extensions["signalbus"]``. The commands of signalbus-cli cannot be
+    replaced.
 
-    Only installed plugins are asked, those of the entry-point group ``signalbus``. Say
-    ``@hookimpl(optionalhook=True)``, so that the plugin works without signalbus-cli.
+    Called only for installed plugins, which are those of the entry-point group
+    ``signalbus``. Use ``@hookimpl(optionalhook=True)``, so that the plugin also works
+    without signalbus-cli.
     """

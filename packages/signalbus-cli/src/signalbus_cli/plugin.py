@@ -1,4 +1,4 @@
-"""The hooks that this distribution implements: it brings a hook of its own."""
+"""The hooks that this distribution implements."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import typing as t
 
 from signalbus import hookimpl
 
-import signalbus_cli
 from signalbus_cli import hookspecs
+from signalbus_cli._group import signalbus
 
 if t.TYPE_CHECKING:
     import pluggy
@@ -22,9 +22,9 @@ def signalbus_addhooks(plugin_manager: pluggy.PluginManager) -> None:
 
 @hookimpl
 def signalbus_init_app(app: Flask) -> None:
-    """Give *app* the group, for runners that know only the app's own commands.
+    """Add the group to *app*, for runners that know only the app's own commands.
 
-    Such is ``app.test_cli_runner()``. The commands themselves are imported when one is
-    wanted. An app that has something of that name keeps it.
+    ``app.test_cli_runner()`` is one. The commands themselves are imported when they are
+    used. An app that has a command of this name keeps it.
     """
-    app.cli.commands.setdefault("signalbus", signalbus_cli.signalbus)
+    app.cli.commands.setdefault("signalbus", signalbus)

@@ -1,7 +1,7 @@
-"""The import names of Flask-SignalBus, for the same objects of signalbus.
+"""The import names of Flask-SignalBus, for the objects of signalbus.
 
-A program written for Flask-SignalBus 0.5 runs unchanged but for what Flask-SQLAlchemy 3
-itself changed. New code imports from :mod:`signalbus` and its plugins.
+A program written for Flask-SignalBus 0.5 runs unchanged, except for what changed in
+Flask-SQLAlchemy 3 itself. New code should import from :mod:`signalbus` and its plugins.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from signalbus import SignalBusMixin
 from signalbus import get_models_to_flush
 from signalbus_atomic import AtomicProceduresMixin
 
-from flask_signalbus._beside import refuse_the_old_library
+from flask_signalbus._conflict import refuse_old_library
 
 __all__ = [
     "AtomicProceduresMixin",
@@ -22,4 +22,4 @@ __all__ = [
     "get_models_to_flush",
 ]
 
-refuse_the_old_library()
+refuse_old_library()

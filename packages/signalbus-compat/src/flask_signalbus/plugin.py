@@ -6,7 +6,7 @@ import typing as t
 
 from signalbus import hookimpl
 
-from flask_signalbus._beside import refuse_the_old_library
+from flask_signalbus._conflict import refuse_old_library
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -15,9 +15,9 @@ if t.TYPE_CHECKING:
 
 @hookimpl
 def signalbus_init_app(bus: SignalBus, app: Flask) -> None:  # noqa: ARG001 the hook's
-    """Refuse every app while the real Flask-SignalBus is installed.
+    """Refuse every app while Flask-SignalBus is installed.
 
-    Where it was installed last, its ``__init__`` has taken the place of ours, and ours
-    cannot refuse.
+    If it was installed last, its ``__init__`` has replaced ours, which therefore cannot
+    refuse.
     """
-    refuse_the_old_library()
+    refuse_old_library()

@@ -1,4 +1,4 @@
-"""RabbitMQ, under its old name. Imported by nobody but you, for it imports pika."""
+"""RabbitMQ, under its old name. It needs pika, so only your own code imports it."""
 
 from __future__ import annotations
 

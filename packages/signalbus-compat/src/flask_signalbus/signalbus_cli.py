@@ -1,4 +1,4 @@
-"""The commands, under their old name. Imported by nobody but you, for click's sake."""
+"""The commands, under their old name. Only your own code imports it."""
 
 from __future__ import annotations
 

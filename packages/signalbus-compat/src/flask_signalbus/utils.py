@@ -1,4 +1,4 @@
-"""Trying again, under its old name."""
+"""Retries, under their old name."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     from signalbus._lock import LockingStatements
-    from signalbus._select import Executor
     from signalbus._select import Selection
+    from signalbus._sql.connections import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import Bus
 
@@ -54,7 +54,6 @@ class BurstRunner:
         self._sender = Sender(bus, table.declaration, ordered=ordered)
         self._settlement = Settlement(bus, table.declaration.model, connection)
         self._deletion = Deletion(table, connection)
-        self._late_deletion = LateDeletion(bus, table, connection, tries - 1)
 
     def run(self, selection: Selection, count: int) -> BurstResult:
         """Run a burst of the next *count* signals of *selection*.
@@ -72,7 +71,7 @@ class BurstRunner:
             )
         except Exception as error:
             if result.outcome is not None:
-                self._late_deletion.finish(result, error)
+                self._finish_late(result, error)
             elif result.burst.keys or retry.is_about_no_row(self._bus, error):
                 raise
             else:
@@ -176,6 +175,11 @@ class BurstRunner:
         result.locked = result.burst = Burst([None] * len(keys), keys)
         alone = len(keys) == 1
         result.outcome = Outcome({0: error}) if alone else Outcome(unknown=error)
+
+    def _finish_late(self, result: BurstResult, error: Exception) -> None:
+        """Finish a burst whose transaction failed after its sender had answered."""
+        late = LateDeletion(self._bus, self._table, self._connection, self._tries - 1)
+        late.finish(result, error)
 
     def _is_transient(self, error: Exception) -> bool:
         return retry.is_transient(self._bus, error)

@@ -41,9 +41,7 @@ class Committed:
         if not self._bus.autoflush:
             return
         flushed = {
-            model: keys
-            for model, keys in recorded.items()
-            if self._may_autoflush(model) and not self._is_refused(model)
+            model: keys for model, keys in recorded.items() if self._flushes(model)
         }
         if flushed:
             manager.hook.signalbus_autoflush(bus=self._bus, recorded=flushed)
@@ -55,14 +53,16 @@ class Committed:
         except SignalModelError:
             return True
 
-    def _is_refused(self, model: SignalModel) -> bool:
-        """Return whether *model* is misdeclared; log why, but not at every commit."""
+    def _flushes(self, model: SignalModel) -> bool:
+        """Return whether *model* is autoflushed.
+
+        If it is misdeclared, log why, but not at every commit.
+        """
         try:
-            self._bus.declaration(model)
+            return self._bus.declaration(model).autoflush
         except SignalModelError as error:
             text = describe_error(error)
             if self._refused.get(model) != text:
                 self._refused[model] = text
                 logger.error("Signals stay pending: %s", text)  # noqa: TRY400 no fault of the code
-            return True
-        return False
+            return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -52,12 +53,12 @@ class Declaration:
         """
         return self.broker or self.model
 
-    @property
+    @functools.cached_property
     def table(self) -> sa.Table:
         """The table that has the model's own columns."""
         return t.cast("sa.Table", self.mapper.local_table)
 
-    @property
+    @functools.cached_property
     def bind_key(self) -> str | None:
         """The bind key of the database that has the table."""
         return t.cast("str | None", self.table.metadata.info.get("bind_key"))

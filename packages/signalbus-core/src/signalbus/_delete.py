@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     from signalbus._lock import Burst
-    from signalbus._select import Executor
+    from signalbus._sql.connections import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import PrimaryKey
 

@@ -18,8 +18,8 @@ from signalbus._read_keys import present_keys
 from signalbus._run import Job
 from signalbus._run import Run
 from signalbus._select import KeysetScan
-from signalbus._select import SelectedKeys
-from signalbus._select import poll_intervals
+from signalbus._selected_keys import SelectedKeys
+from signalbus._selected_keys import poll_intervals
 from signalbus._sql import connections
 from signalbus._sql import missing_tables
 from signalbus._table import SignalTables

@@ -13,8 +13,7 @@ from signalbus import stopping
 from signalbus._burst import BurstRunner
 from signalbus._held_back import held_back
 from signalbus._results import RunResults
-from signalbus._select import SelectedKeys
-from signalbus._select import Selection
+from signalbus._selected_keys import SelectedKeys
 from signalbus._sql import connections
 
 if t.TYPE_CHECKING:
@@ -23,6 +22,7 @@ if t.TYPE_CHECKING:
     from signalbus._breakers import CircuitBreakers
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
+    from signalbus._select import Selection
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
     from signalbus.typing import Bus
@@ -91,7 +91,12 @@ class Run:
 
     def _do(self, job: Job) -> None:
         """Run burst after burst, until all rows are passed or there is no point."""
-        with self._connect(job.declaration) as connection:
+        with contextlib.ExitStack() as stack:
+            connection = retry.call_repeatedly(
+                lambda: stack.enter_context(self._connect(job.declaration)),
+                self._tries,
+                self._is_transient,
+            )
             table = self._tables.get(job.declaration, connection.dialect)
             held = held_back(self._bus, job.declaration.model, connection)
             runner = BurstRunner(
@@ -106,19 +111,12 @@ class Run:
             selection = job.selection.hold_back(held) if held else job.selection
             self._run_bursts(job, runner, selection, lambda: self._next_count(table))
 
-    @contextlib.contextmanager
-    def _connect(self, declaration: Declaration) -> t.Iterator[sa.Connection]:
-        """Open a connection, which may take more than one try, too."""
-        connect = functools.partial(
-            connections.connect,
-            self._bus.db,
-            declaration,
-            wait_for_disk=self._bus.synchronous_commit,
+    def _connect(
+        self, declaration: Declaration
+    ) -> contextlib.AbstractContextManager[sa.Connection]:
+        return connections.connect(
+            self._bus.db, declaration, wait_for_disk=self._bus.synchronous_commit
         )
-        with contextlib.ExitStack() as stack:
-            yield retry.call_repeatedly(
-                lambda: stack.enter_context(connect()), self._tries, self._is_transient
-            )
 
     def _next_count(self, table: SignalTable) -> int:
         """Return how many signals the next burst has: one, if it probes a broker.

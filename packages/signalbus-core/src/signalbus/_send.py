@@ -16,8 +16,6 @@ from signalbus.exceptions import PartialDeliveryError
 from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
-    import pluggy
-
     from signalbus._declaration import Declaration
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
@@ -80,6 +78,8 @@ class Outcome:
 
     def failed(self, keys: t.Sequence[PrimaryKey]) -> dict[PrimaryKey, Exception]:
         """Return those of the burst's *keys* whose signals failed, and why."""
+        if not self.failures:
+            return {}
         return {keys[position]: error for position, error in self.failures.items()}
 
 
@@ -189,24 +189,25 @@ def _send_one_by_one(
         raise PartialDeliveryError(failures)
 
 
-def _hook(bus: Bus, declaration: Declaration) -> pluggy.HookCaller:
+def _hook(bus: Bus, declaration: Declaration) -> t.Callable[..., object]:
     """Return the hook; for a model that has send methods of its own, without brokers.
 
     So a plugin that sends everything cannot take such a model over, in whatever order
-    plugins were registered. Wrappers see every burst.
+    plugins were registered. Wrappers see every burst; without any, nothing is left of
+    the hook but the core's own implementation.
     """
     manager = bus.plugin_manager
     hook = manager.hook.signalbus_send_burst
     if declaration.broker is not None:
         return hook
+    if not any(each.wrapper or each.hookwrapper for each in hook.get_hookimpls()):
+        return signalbus_send_burst
     brokers = [
         implementation.plugin
         for implementation in hook.get_hookimpls()
         if not (implementation.wrapper or implementation.hookwrapper)
         and implementation.function is not signalbus_send_burst
     ]
-    if not brokers:
-        return hook
     return manager.subset_hook_caller("signalbus_send_burst", brokers)
 
 

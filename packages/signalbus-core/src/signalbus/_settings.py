@@ -33,6 +33,8 @@ def read_switch(
     :raises SettingError: if its value is neither on nor off.
     """
     value = config.get(name, default)
+    if value is True or value is False:
+        return value
     switch = _as_switch(value)
     if switch is None:
         raise SettingError(

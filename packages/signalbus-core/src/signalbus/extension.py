@@ -154,6 +154,13 @@ class SignalBus:
         self._announcer.announce()
         return _discover.find_signal_models(self)
 
+    def is_signal_model(self, model: type[t.Any]) -> bool:
+        """Return whether *model* declares how its instances are sent, rightly or not.
+
+        It has a send method, or the name of a broker.
+        """
+        return self._declarations.is_sendable(model)
+
     def declaration(self, model: SignalModel) -> Declaration:
         """Return what *model* declares about its signals, checked and complete.
 

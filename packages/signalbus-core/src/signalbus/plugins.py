@@ -11,7 +11,12 @@ import pluggy
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
 
-__all__ = ["PluginManager", "make_plugin_manager"]
+__all__ = [
+    "PluginManager",
+    "broker_names",
+    "is_missing_broker",
+    "make_plugin_manager",
+]
 
 logger = logging.getLogger("signalbus")
 
@@ -97,8 +102,11 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
 
 def notify(manager: pluggy.PluginManager, hook: str, **facts: t.Any) -> None:
     """Call a notification *hook*, and raise nothing."""
+    caller = getattr(manager.hook, hook)
+    if not caller.get_hookimpls():
+        return
     try:
-        getattr(manager.hook, hook)(**facts)
+        caller(**facts)
     except Exception:
         logger.exception("A plugin that wraps %s failed.", hook)
 

@@ -47,18 +47,18 @@ def call_repeatedly(
     thread is told to stop. The last error is raised. The first one that is passed over
     is logged.
     """
-    waits = backoff(tries)
-    is_logged = False
+    waits: t.Iterator[float] | None = None
     while True:
         try:
             return function()
         except Exception as error:
+            is_first = waits is None
+            waits = waits or backoff(tries)
             seconds = next(waits, None)
             if seconds is None or stopping.is_stopping() or not may_repeat(error):
                 raise
-            if not is_logged:
+            if is_first:
                 logger.warning("Trying again after: %s", describe_error(error))
-                is_logged = True
             if stopping.wait(seconds):
                 raise
 

@@ -53,6 +53,9 @@ class Bus(t.Protocol):
     def get_signal_models(self) -> list[SignalModel]:
         """Return all signal models, in a stable order."""
 
+    def is_signal_model(self, model: type[t.Any]) -> bool:
+        """Return whether *model* declares how its instances are sent."""
+
     def declaration(self, model: SignalModel) -> Declaration:
         """Return what *model* declares about its signals."""
 

@@ -1,8 +1,8 @@
-"""Marshmallow schemas on every model, made for signals.
+"""Marshmallow schemas for every model, made for signals.
 
-Installed, it is found by itself: after mapper configuration every model has
-``__marshmallow__``, a schema class, and every signal model has
-``__marshmallow_schema__``, an instance of it, ready to dump and load messages.
+signalbus finds this plugin when it is installed. After mapper configuration, every
+model has ``__marshmallow__``, a schema class, and every signal model has
+``__marshmallow_schema__``, an instance of that class for dumping and loading messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Set schemas on models, never in the place of what the user wrote."""
+"""Set schemas on models, unless the user defined them."""
 
 from __future__ import annotations
 
@@ -13,79 +13,73 @@ from signalbus_marshmallow._schemas import make_schema
 
 if t.TYPE_CHECKING:
     import marshmallow
+    from signalbus.typing import Bus
 
 SCHEMA = "__marshmallow__"
 MESSAGE_SCHEMA = "__marshmallow_schema__"
 
-#: What we have set on models. All else is the user's.
-_ours: weakref.WeakSet[t.Any] = weakref.WeakSet()
+#: What this module has set on models. Everything else is the user's.
+_generated: weakref.WeakSet[t.Any] = weakref.WeakSet()
 
 
-def attach_schema(model: type[t.Any], session: t.Any) -> None:
-    """Set ``__marshmallow__`` on *model*, unless the user wrote it or it is there.
+def attach_schema(bus: Bus, model: type[t.Any]) -> None:
+    """Set ``__marshmallow__`` on *model*, unless it has one.
 
-    :param session: where the schema of a model that is no signal model loads from.
-    :raises SignalModelError: when the name of *model* ends in ``Schema``.
+    The schema loads from the session of *bus*, unless *model* is a signal model.
+
+    :raises SignalModelError: if the name of *model* ends in ``Schema``.
     """
-    if not _keep_written(model, SCHEMA) and vars(model).get(SCHEMA) is None:
-        _set(model, SCHEMA, _schema_for(model, session))
+    if not _keep_defined(model, SCHEMA) and vars(model).get(SCHEMA) is None:
+        _set(model, SCHEMA, _schema_for(bus, model))
 
 
 def attach_message_schema(model: type[t.Any]) -> None:
-    """Set ``__marshmallow_schema__`` on *model*, unless the user wrote it."""
-    if not _keep_written(model, MESSAGE_SCHEMA) and MESSAGE_SCHEMA not in vars(model):
+    """Set ``__marshmallow_schema__`` on *model*, unless it has one."""
+    if not _keep_defined(model, MESSAGE_SCHEMA) and MESSAGE_SCHEMA not in vars(model):
         _set(model, MESSAGE_SCHEMA, MessageSchema())
 
 
 class MessageSchema:
-    """Be, as an attribute of a model, an instance of its ``__marshmallow__``.
+    """A descriptor that returns an instance of the model's ``__marshmallow__``.
 
-    Always of the present one: the user may have set another since.
+    It follows ``__marshmallow__``, which the user may replace at any time.
     """
 
     def __init__(self) -> None:
-        self._made: marshmallow.Schema | None = None
+        self._schema: marshmallow.Schema | None = None
 
     def __get__(self, signal: object, model: type[t.Any]) -> marshmallow.Schema:
-        """Return the instance, the same one while ``__marshmallow__`` is the same."""
-        made = self._made
-        if made is None or type(made) is not model.__marshmallow__:
-            made = self._made = model.__marshmallow__()
-        return made
+        """Return the instance: the same one until ``__marshmallow__`` is replaced."""
+        schema = self._schema
+        if schema is None or type(schema) is not model.__marshmallow__:
+            schema = self._schema = model.__marshmallow__()
+        return schema
 
 
-def is_signal_model(model: type[t.Any]) -> bool:
-    """Tell whether *model* has a way to be sent: a method, or the name of a broker."""
-    return (
-        getattr(model, "send_signalbus_message", None) is not None
-        or getattr(model, "signalbus_broker", None) is not None
-    )
-
-
-def _schema_for(model: type[t.Any], session: t.Any) -> type[ModelSchema]:
+def _schema_for(bus: Bus, model: type[t.Any]) -> type[ModelSchema]:
     if model.__name__.endswith("Schema"):
         raise SignalModelError(
             f"The name of the model {model.__name__!r} ends in 'Schema', which is how"
             " the schemas of models are named. Rename it, keeping its __tablename__,"
-            " or give it a __marshmallow__ of its own."
+            " or define __marshmallow__ on it."
         )
-    if is_signal_model(model):
+    if bus.is_signal_model(model):
         return make_schema(SignalSchema, model)
-    return make_schema(ModelSchema, model, sqla_session=session)
+    return make_schema(ModelSchema, model, sqla_session=bus.db.session)
 
 
-def _keep_written(model: type[t.Any], name: str) -> bool:
-    """Tell whether the user wrote *name*, in *model* or a base, and see that it holds.
+def _keep_defined(model: type[t.Any], name: str) -> bool:
+    """Return whether the user defined *name*, on *model* or a base, and let it apply.
 
-    A schema that we made for a base is passed over: it knows nothing of *model*.
+    A schema generated for a base must not hide it, and does not fit *model* itself.
     """
     found = [vars(base)[name] for base in model.__mro__ if name in vars(base)]
-    written = [each for each in found if each is not None and each not in _ours]
-    if written and found[0] is not written[0]:
-        setattr(model, name, written[0])
-    return bool(written)
+    defined = [each for each in found if each is not None and each not in _generated]
+    if defined and found[0] is not defined[0]:
+        setattr(model, name, defined[0])
+    return bool(defined)
 
 
 def _set(model: type[t.Any], name: str, schema: t.Any) -> None:
-    _ours.add(schema)
+    _generated.add(schema)
     setattr(model, name, schema)

@@ -1,4 +1,4 @@
-"""Turn the attributes of a model into fields: all that can be read, nothing else."""
+"""Convert the attributes of a model to the fields of its schema."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from marshmallow_sqlalchemy.exceptions import ModelConversionError
 
 from signalbus_marshmallow._reference import Reference
 
-#: Where a field that is not required names the one that must be there in its place.
-UNLESS = "required_unless"
+#: The metadata key under which a field names another one that may replace it.
+REQUIRED_UNLESS = "required_unless"
 
 
 class SignalConverter(ModelConverter):
     """Convert columns and relationships so that every model gets a working schema.
 
-    A column of a type that marshmallow has no field for is passed on as it is. Of a
-    relationship and its foreign key one is enough: a row has no relationships.
-    Composites are left out, for their columns are there, and so are write-only
-    relationships.
+    - A column whose type has no field in marshmallow gets a raw field.
+    - Either a relationship or its foreign key is required, not both: a row has no
+      relationships.
+    - Composites are left out, because their columns are included. Write-only
+      relationships are left out, too.
     """
 
     def property2field(self, prop: t.Any, **options: t.Any) -> t.Any:
-        """Return the field for *prop*, or ``None`` to leave it out."""
+        """Return the field for *prop*, or ``None`` to leave *prop* out."""
         if isinstance(prop, sa_orm.RelationshipProperty):
             return self._relationship(prop, options)
         if isinstance(prop, sa_orm.ColumnProperty):
@@ -47,15 +48,15 @@ class SignalConverter(ModelConverter):
             field = super().property2field(prop, **options)
         except ModelConversionError:
             field = super().property2field(prop, field_class=fields.Raw, **options)
-        reference = _reference_by(prop)
+        reference = _many_to_one_by(prop)
         if reference and field.required:
             field.required = False
-            field.metadata[UNLESS] = reference
+            field.metadata[REQUIRED_UNLESS] = reference
         return field
 
 
-def _reference_by(prop: sa_orm.ColumnProperty[t.Any]) -> str | None:
-    """Return the name of the many-to-one relationship that sets the columns *prop*."""
+def _many_to_one_by(prop: sa_orm.ColumnProperty[t.Any]) -> str | None:
+    """Return the many-to-one relationship that sets the columns of *prop*, if any."""
     for relationship in prop.parent.relationships:
         if relationship.direction is sa_orm.MANYTOONE and (
             relationship.local_columns.intersection(prop.columns)

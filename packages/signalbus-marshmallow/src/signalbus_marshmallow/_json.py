@@ -1,4 +1,4 @@
-"""JSON for messages: the standard module, which also takes decimals, as strings."""
+"""JSON for messages: the standard module, with decimals written as strings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ loads = json.loads
 
 
 def dumps(data: t.Any, **options: t.Any) -> str:
-    """Return *data* as JSON; *options* are those of :func:`json.dumps`."""
+    """Return *data* as JSON, with the *options* of :func:`json.dumps`."""
     return json.dumps(data, **{"default": _decimal_as_string, **options})
 
 
@@ -18,6 +18,6 @@ def _decimal_as_string(value: t.Any) -> str:
     if isinstance(value, decimal.Decimal):
         return str(value)
     raise TypeError(
-        f"An object of type {type(value).__name__} cannot be written as JSON. Give its"
-        " model a __marshmallow__ with a field for it."
+        f"An object of type {type(value).__name__} cannot be written as JSON. Define"
+        " __marshmallow__ on its model, with a field for it."
     )

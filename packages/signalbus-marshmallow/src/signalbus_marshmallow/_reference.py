@@ -1,4 +1,4 @@
-"""What a message refers to: an instance of which only the key is known."""
+"""The field for a relationship: a message has only the primary key of the other row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if t.TYPE_CHECKING:
 
 
 class Reference(Related):
-    """Dump what a relationship refers to as its primary key, and load it from that.
+    """Dump the related instance as its primary key, and load it from that key.
 
-    Without a session, the instance has its key and nothing else. Its ``__init__`` is
-    not called, for that may ask for more.
+    Without a session, the loaded instance has its key and nothing else. Its
+    ``__init__`` is not called, because it may require more.
     """
 
     def _deserialize(self, value: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:

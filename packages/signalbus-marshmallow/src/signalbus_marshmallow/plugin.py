@@ -9,7 +9,6 @@ from signalbus import hookimpl
 
 from signalbus_marshmallow._attach import attach_message_schema
 from signalbus_marshmallow._attach import attach_schema
-from signalbus_marshmallow._attach import is_signal_model
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -17,19 +16,19 @@ if t.TYPE_CHECKING:
 
 @hookimpl
 def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
-    """Give every model its ``__marshmallow__``, and signal models an instance of it.
+    """Set ``__marshmallow__`` on every model, and an instance of it on signal models.
 
-    What the user wrote is left alone. May be called again: what is there stays. A model
-    that is refused keeps none of the others from getting theirs.
+    Keeps what the user defined, and what an earlier call has set. If a model is
+    refused, the others get their schemas before the error is raised.
     """
     refusals = []
     for model in models:
         try:
-            attach_schema(model, bus.db.session)
+            attach_schema(bus, model)
         except SignalModelError as refusal:
             refusals.append(refusal)
             continue
-        if is_signal_model(model):
+        if bus.is_signal_model(model):
             attach_message_schema(model)
     if refusals:
         raise refusals[0]

@@ -20,6 +20,9 @@ if t.TYPE_CHECKING:
 
     from signalbus._declaration import Declaration
 
+#: What rows are read with.
+Executor: t.TypeAlias = sa.Connection | sa_orm.Session
+
 ISOLATION: t.Final = "READ COMMITTED"
 
 #: What :func:`_is_read_committed` has found.
@@ -42,7 +45,8 @@ def connect(
     with engine.connect() as connection:
         if isinstance(engine.pool, sa_pool.SingletonThreadPool):
             _refuse_open_transaction(_driver_connection(connection))
-        connection.execution_options(signalbus_wait_for_disk=wait_for_disk)
+        if not wait_for_disk:
+            connection.execution_options(signalbus_wait_for_disk=False)
         if engine.dialect.name == "sqlite" or _is_read_committed(engine):
             yield connection
         else:
@@ -142,16 +146,55 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
 def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
     """Run a transaction on *connection*."""
     _renew(connection)
-    with (
-        _unprepared(connection),
-        connection.begin() as own,
-        _ended_by_statement(connection, own),
-    ):
-        if connection.dialect.name == "sqlite":
-            _begin_immediate(connection)
-        elif not _waits_for_disk(connection):
-            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+    run = _transactions.get(connection.dialect.name, sa.Connection.begin)
+    with run(connection) as own:
         yield own
+
+
+@contextlib.contextmanager
+def _postgresql_transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
+    """Run a transaction in which psycopg prepares no statements.
+
+    PostgreSQL keeps the plan of a prepared statement. A plan that was made when the
+    table was empty, which is often, scans the whole table when it has filled.
+    """
+    driver_connection = _driver_connection(connection)
+    threshold = getattr(driver_connection, "prepare_threshold", None)
+    if threshold is not None:
+        driver_connection.prepare_threshold = None
+    try:
+        with connection.begin() as own:
+            if not connection.get_execution_options().get(
+                "signalbus_wait_for_disk", True
+            ):
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+            yield own
+    finally:
+        if threshold is not None:
+            driver_connection.prepare_threshold = threshold
+
+
+@contextlib.contextmanager
+def _sqlite_transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
+    """Run a transaction that locks the database before anything is read."""
+    with connection.begin() as own, _ended_by_statement(connection, own):
+        _begin_immediate(connection)
+        yield own
+
+
+_Run: t.TypeAlias = t.Callable[
+    [sa.Connection], contextlib.AbstractContextManager[sa.Transaction]
+]
+
+_transactions: dict[str, _Run] = {
+    "postgresql": _postgresql_transaction,
+    "sqlite": _sqlite_transaction,
+}
+
+
+def connection_of(executor: Executor) -> sa.Connection:
+    """Return the connection that *executor* works on."""
+    return executor if isinstance(executor, sa.Connection) else executor.connection()
 
 
 def session_on(connection: sa.Connection) -> sa_orm.Session:
@@ -161,16 +204,11 @@ def session_on(connection: sa.Connection) -> sa_orm.Session:
     )
 
 
-@contextlib.contextmanager
 def executor_for(
     connection: sa.Connection, *, as_rows: bool
-) -> t.Iterator[sa.Connection | sa_orm.Session]:
+) -> contextlib.AbstractContextManager[Executor]:
     """Open what signals are read with: a session if they are to be instances."""
-    if as_rows:
-        yield connection
-    else:
-        with session_on(connection) as session:
-            yield session
+    return contextlib.nullcontext(connection) if as_rows else session_on(connection)
 
 
 @contextlib.contextmanager
@@ -182,8 +220,7 @@ def _ended_by_statement(
     From Python 3.12 on, ``autocommit=True`` makes commit and rollback do nothing.
     """
     driver_connection = _driver_connection(connection)
-    is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite or getattr(driver_connection, "autocommit", None) is not True:
+    if getattr(driver_connection, "autocommit", None) is not True:
         yield
         return
     try:
@@ -192,32 +229,6 @@ def _ended_by_statement(
     finally:
         if driver_connection.in_transaction:
             driver_connection.execute("ROLLBACK")
-
-
-@contextlib.contextmanager
-def _unprepared(connection: sa.Connection) -> t.Iterator[None]:
-    """Keep psycopg from preparing statements.
-
-    PostgreSQL keeps the plan of a prepared statement. A plan that was made when the
-    table was empty, which is often, scans the whole table when it has filled.
-    """
-    driver_connection = _driver_connection(connection)
-    threshold = getattr(driver_connection, "prepare_threshold", None)
-    if threshold is None:
-        yield
-        return
-    driver_connection.prepare_threshold = None
-    try:
-        yield
-    finally:
-        driver_connection.prepare_threshold = threshold
-
-
-def _waits_for_disk(connection: sa.Connection) -> bool:
-    """Return whether a commit waits for the disk; only PostgreSQL has the choice."""
-    if connection.dialect.name != "postgresql":
-        return True
-    return bool(connection.get_execution_options().get("signalbus_wait_for_disk", True))
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

@@ -21,7 +21,8 @@ class KeyList(collections.abc.Sequence["PrimaryKey"]):
     def __init__(self, keys: t.Iterable[t.Sequence[t.Any]] = ()) -> None:
         self._is_single = True
         self._values: array.array[int] | list[t.Any] = array.array("q")
-        self.extend(keys)
+        if keys:
+            self.extend(keys)
 
     @property
     def nbytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Show the warnings of a run where the app has no logging that would."""
+"""Show signalbus's warnings where the app does not log them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import threading
 import typing as t
 
-from signalbus_cli._report import warn
+from signalbus_cli._report import print_warning
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,16 +15,16 @@ if t.TYPE_CHECKING:
 
 @contextlib.contextmanager
 def shown_warnings() -> Iterator[None]:
-    """Show signalbus's warnings on stderr, unless the app configured logging.
+    """Show signalbus's warnings on stderr, unless the app has configured logging.
 
-    Held back is what is told at the end of the run: its errors, and that a broker of
-    this thread's run is down.
+    Leaves out what the command reports itself when its run ends: the errors, and a
+    broker that is down, if this thread found it so.
     """
     logger = logging.getLogger("signalbus")
     if logger.hasHandlers():
         yield
         return
-    handler = _Warnings()
+    handler = _WarningHandler()
     logger.addHandler(handler)
     try:
         yield
@@ -32,7 +32,7 @@ def shown_warnings() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Warnings(logging.Handler):
+class _WarningHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._thread = threading.get_ident()
@@ -43,4 +43,4 @@ class _Warnings(logging.Handler):
             is_reported and record.thread == self._thread
         ):
             return
-        warn(record.getMessage())
+        print_warning(record.getMessage())

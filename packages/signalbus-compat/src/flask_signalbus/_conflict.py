@@ -1,4 +1,4 @@
-"""Refuse to work beside the real Flask-SignalBus, which owns the same folder."""
+"""Refuse to run if Flask-SignalBus, which owns the same package, is installed, too."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ OLD = "Flask-SignalBus"
 OURS = "signalbus-compat"
 
 
-def refuse_the_old_library() -> None:
+def refuse_old_library() -> None:
     """Raise an :exc:`ImportError` if Flask-SignalBus is installed, too.
 
-    The one installed last has overwritten the files of the other, so that nobody knows
-    which of them runs. Uninstalling either takes files of both away.
+    Whichever was installed last has overwritten files of the other, so either may run.
+    Uninstalling one removes files of both.
     """
     try:
         found = importlib.metadata.version(OLD)

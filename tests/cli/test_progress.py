@@ -7,7 +7,7 @@ import threading
 import typing as t
 
 import pytest
-from signalbus_cli import _watch
+from signalbus_cli import _progress
 
 if t.TYPE_CHECKING:
     from conftest import Office
@@ -22,8 +22,8 @@ def terminal(
 ) -> None:
     """Let stdout and stderr be a terminal, and show progress at once."""
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
-    monkeypatch.setattr(_watch, "_PATIENCE", 0)
-    monkeypatch.setattr(_watch, "_PERIOD", 0)
+    monkeypatch.setattr(_progress, "_DELAY", 0)
+    monkeypatch.setattr(_progress, "_INTERVAL", 0)
 
 
 @pytest.mark.usefixtures("terminal")
@@ -35,7 +35,7 @@ def test_a_terminal_shows_the_progress(office: Office, flask: Flask) -> None:
 
     assert "Parcel: 2 signals sent, " in outcome.err
     assert "Parcel: 4 signals sent, " in outcome.err
-    assert " a second\r" in outcome.err
+    assert " per second\r" in outcome.err
     assert "\n" not in outcome.err
 
 
@@ -55,7 +55,7 @@ def test_short_runs_show_no_progress(
     office: Office, flask: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that flashes up helps nobody."""
-    monkeypatch.setattr(_watch, "_PATIENCE", 3600)
+    monkeypatch.setattr(_progress, "_DELAY", 3600)
     office.record(office.Letter, "a")
 
     assert "" == flask("flushmany").err
@@ -65,7 +65,7 @@ def test_no_progress_elsewhere(
     office: Office, flask: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a pipe, or a log file, there is nothing but the result."""
-    monkeypatch.setattr(_watch, "_PATIENCE", 0)
+    monkeypatch.setattr(_progress, "_DELAY", 0)
     office.record(office.Letter, "a")
 
     assert "" == flask("flushmany").err
@@ -73,8 +73,8 @@ def test_no_progress_elsewhere(
 
 def test_bursts_of_other_threads_are_not_counted(office: Office) -> None:
     """What the app sends itself meanwhile is not the command's work."""
-    watch = _watch.Watch()
-    office.bus.plugin_manager.register(watch)
+    counter = _progress.SentCounter()
+    office.bus.plugin_manager.register(counter)
     hook = office.bus.plugin_manager.hook.signalbus_burst_sent
     burst = {"bus": office.bus, "model": office.Letter, "count": 7}
 
@@ -82,4 +82,4 @@ def test_bursts_of_other_threads_are_not_counted(office: Office) -> None:
     thread.start()
     thread.join()
 
-    assert 0 == watch.sent
+    assert 0 == counter.sent

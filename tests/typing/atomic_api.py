@@ -1,4 +1,4 @@
-"""Use every method as an application does; a type checker is all that runs it."""
+"""Atomic procedures as users write them: this file is checked, and never run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy.orm as sa_orm
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBusMixin
+from signalbus_atomic import AtomicBlockError
 from signalbus_atomic import AtomicProceduresMixin
 from typing_extensions import assert_type
 
@@ -67,8 +68,15 @@ assert_type(total, float)
 assert_type(Bank().open("me"), int)
 assert_type(Bank.close("me"), bool)
 assert_type(db.Model.get_pk_values(1), tuple[t.Any, ...])
+account = db.Model.get_instance((1,), sa_orm.joinedload("*"))
+if account is not None:
+    account = type(account).lock_instance(account, skip_locked=True)
 
-withdraw(1)
+try:
+    withdraw(1)
+except AtomicBlockError as error:
+    assert_type(str(error), str)
+
 withdraw("1")  # type: ignore[arg-type]
 deposit()  # type: ignore[call-arg]
 deposit(1, amount="2")  # type: ignore[arg-type]
