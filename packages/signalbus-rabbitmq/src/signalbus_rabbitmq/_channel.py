@@ -181,10 +181,14 @@ class ConfirmChannel:
         self._check()
         started = time.monotonic()
         self.connection.process_events(self._deadline(flight))
-        waited = time.monotonic() - started
-        progress = flight.confirms.pending, self.connection.unsent
-        self._timeout.waited(waited, progress)
-        self._stop_timeout.waited(waited, progress)
+        seconds = time.monotonic() - started
+
+        def progress() -> t.Hashable:
+            return flight.confirms.pending, self.connection.unsent
+
+        self._timeout.waited(seconds, progress)
+        if stopping.is_stopping():
+            self._stop_timeout.waited(seconds, progress)
         flight.settle()
         self._check()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 import typing as t
 
+#: Returns a value that changes whenever something is achieved.
+Progress: t.TypeAlias = t.Callable[[], t.Hashable]
+
 
 class Timeout(t.Protocol):
     """What limits the waits of a call."""
@@ -12,12 +15,8 @@ class Timeout(t.Protocol):
     def deadline(self) -> float:
         """Return when the next wait must end, as a time of the monotonic clock."""
 
-    def waited(self, seconds: float, progress: t.Hashable) -> None:
-        """Count a wait.
-
-        :param seconds: how long it took.
-        :param progress: a value that differs from the one before if something happened.
-        """
+    def waited(self, seconds: float, progress: Progress) -> None:
+        """Count a wait of so many *seconds*."""
 
     def restart(self) -> bool:
         """Start again after a timeout. Return whether there is any time left."""
@@ -36,7 +35,7 @@ class Deadline:
         """Return the end of the call."""
         return self._at
 
-    def waited(self, seconds: float, progress: t.Hashable) -> None:
+    def waited(self, seconds: float, progress: Progress) -> None:
         """Do nothing: the clock runs anyway."""
 
     def restart(self) -> bool:
@@ -55,16 +54,17 @@ class IdleTimeout:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._idle = 0.0
-        self._progress: t.Hashable = None
+        self._reached: t.Hashable = None
 
     def deadline(self) -> float:
         """Return when the broker will have been idle for too long."""
         return time.monotonic() + self._seconds - self._idle
 
-    def waited(self, seconds: float, progress: t.Hashable) -> None:
+    def waited(self, seconds: float, progress: Progress) -> None:
         """Add *seconds* to the idle time, or reset it if there was progress."""
-        self._idle = self._idle + seconds if progress == self._progress else 0.0
-        self._progress = progress
+        reached = progress()
+        self._idle = self._idle + seconds if reached == self._reached else 0.0
+        self._reached = reached
 
     def restart(self) -> bool:
         """Allow the whole idle time once more."""
