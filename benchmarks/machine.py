@@ -1,121 +1,183 @@
-"""What the figures were measured on. It names no host, and nobody."""
+"""The machine: a database and a queue for each measurement; what it is made of."""
 
 from __future__ import annotations
 
-import importlib.metadata
+import contextlib
+import functools
 import os
 import platform
+import re
+import secrets
 import sqlite3
+import subprocess
+import tempfile
 import typing as t
+from importlib.metadata import version
 from pathlib import Path
 
+import amqp
+import pika
 import sqlalchemy as sa
 
-from benchmarks import interpreters
-from benchmarks import services
-from benchmarks.interpreters import InterpreterMissingError
-from benchmarks.subjects.broker import connect
+#: Where the servers are; the tests have the same defaults, and the same variables.
+DEFAULT_URLS = {
+    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+    "mariadb": "mysql+pymysql://root@127.0.0.1:3306/test",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672/",
+}
 
-PACKAGES = ("signalbus-core", "signalbus-rabbitmq", "SQLAlchemy", "psycopg", "pika")
-PREDECESSORS_PACKAGES = ("Flask-SignalBus", "SQLAlchemy", "psycopg2-binary", "pika")
+#: What tells the versions, and settings that matter for speed.
+POSTGRESQL = """SELECT current_setting('server_version')
+|| ', fsync = ' || current_setting('fsync')
+|| ', synchronous_commit = ' || current_setting('synchronous_commit')
+|| ', shared_buffers = ' || current_setting('shared_buffers')"""
+MARIADB = """SELECT concat(version(), ', innodb_flush_log_at_trx_commit = ',
+@@innodb_flush_log_at_trx_commit)"""
+THEIRS = """from importlib.metadata import version
+for name in ("Flask-SignalBus", "SQLAlchemy", "psycopg2-binary", "pika"):
+    print(name, version(name))"""
+
+#: What empties the table, and what brings the server to rest when it was filled.
+EMPTY_AND_REST = {
+    "postgresql": ("TRUNCATE signals", "VACUUM ANALYZE signals", "CHECKPOINT"),
+    "mysql": ("TRUNCATE TABLE signals", "ANALYZE TABLE signals"),
+    "sqlite": ("DELETE FROM signals", "VACUUM", "ANALYZE"),
+}
+
+#: Doubles the rows, in the order of their keys, up to a number.
+DOUBLE = sa.text("""
+INSERT INTO signals (id, payload)
+SELECT id + :count, payload FROM signals WHERE id <= :size - :count ORDER BY id
+""")
+
+metadata = sa.MetaData()
+for _name in ("signals", "kept", "business"):
+    _id = sa.Column("id", sa.Integer, primary_key=True)
+    sa.Table(_name, metadata, _id, sa.Column("payload", sa.Text, nullable=False))
+
+
+def url(server: str) -> str:
+    """Return where a server is, with its password."""
+    variable = f"SIGNALBUS_TEST_{server.upper()}_URL"
+    return os.environ.get(variable, DEFAULT_URLS[server])
+
+
+def engine(url: str | sa.URL) -> sa.Engine:
+    """Return an engine that keeps neither connections nor transactions."""
+    return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+
+
+class Database:
+    """A database that has the tables of this module."""
+
+    def __init__(self, url: str | sa.URL) -> None:
+        self.engine = engine(url)
+        metadata.create_all(self.engine)
+
+    def fill(self, size: int) -> None:
+        """Make *size* signals pending, and no others; bring the server to rest.
+
+        Their texts have 100 bytes that compression cannot make fewer.
+        """
+        empty, *rest = EMPTY_AND_REST[self.engine.name]
+        first = {"id": 1, "payload": secrets.token_urlsafe(100)[:100]}
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(empty)
+            if size:
+                connection.execute(metadata.tables["signals"].insert(), first)
+            for count in (2**n for n in range(size.bit_length()) if 2**n < size):
+                connection.execute(DOUBLE, {"size": size, "count": count})
+            for statement in rest:
+                with contextlib.suppress(sa.exc.DBAPIError):  # it may take a superuser
+                    connection.exec_driver_sql(statement)
+
+    def pending(self) -> int:
+        """Return how many signals are pending."""
+        with self.engine.connect() as connection:
+            return connection.scalar(sa.text("SELECT count(*) FROM signals")) or 0
+
+
+@contextlib.contextmanager
+def new_database(kind: str) -> t.Iterator[Database]:
+    """Create a database; drop it at the end."""
+    name = f"signalbus_bench_{secrets.token_hex(4)}"
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory(prefix=name) as folder:
+            yield Database(f"sqlite:///{folder}/signals.sqlite")
+        return
+    with engine(url(kind)).connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield Database(sa.make_url(url(kind)).set(database=name))
+        finally:
+            force = " WITH (FORCE)" if kind == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+
+
+@contextlib.contextmanager
+def rabbitmq() -> t.Iterator[amqp.Connection]:
+    """Connect to RabbitMQ."""
+    to = pika.URLParameters(url("rabbitmq"))
+    login = (f"{to.host}:{to.port}", to.credentials.username, to.credentials.password)
+    with amqp.Connection(*login, virtual_host=to.virtual_host) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def new_queue() -> t.Iterator[tuple[str, t.Callable[[], int]]]:
+    """Declare a queue; give its name, and what empties it and counts; delete it."""
+    name = f"signalbus_bench_{secrets.token_hex(4)}"
+    with rabbitmq() as connection:
+        channel = connection.channel()
+        channel.queue_declare(name, durable=True, auto_delete=False)
+        try:
+            yield name, lambda: channel.queue_purge(name)
+        finally:
+            channel.queue_delete(name)
+
+
+@functools.cache
+def predecessor(program: str) -> list[str]:
+    """Return what *program* prints in the environment that hatch makes for it."""
+    command = ["hatch", "-q", "run", "bench-flask-signalbus:python", "-c", program]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 our own command
+    return done.stdout.splitlines()
 
 
 def describe() -> dict[str, str]:
-    """Return what matters for speed, each with its name."""
+    """Return what matters for speed, each with its name; no host, and nobody."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = r"model name\s*: (.*)"
+    processor = _told(lambda: re.findall(model, Path("/proc/cpuinfo").read_text())[0])
+    system = _told(lambda: platform.freedesktop_os_release()["PRETTY_NAME"])
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
+    ours = ("signalbus-core", "signalbus-rabbitmq", "SQLAlchemy", "psycopg", "pika")
     return {
-        "Processor": f"{_processor()}, {os.cpu_count()} cores",
-        "Memory": _memory(),
-        "System": _system(),
+        "Processor": f"{processor}, {os.cpu_count()} cores",
+        "Memory": f"{memory:.0f} GiB",
+        "System": f"{system}, {kernel}",
         "Python": platform.python_version(),
-        **_servers(),
-        "signalbus": _listed(map(_installed, PACKAGES)),
-        "Flask-SignalBus": _predecessor(),
+        "PostgreSQL": _told(lambda: _ask("postgresql", POSTGRESQL)),
+        "MariaDB": _told(lambda: _ask("mariadb", MARIADB)),
+        "RabbitMQ": _told(_rabbitmq),
+        "SQLite": sqlite3.sqlite_version,
+        "signalbus": ", ".join(f"{name} {version(name)}" for name in ours),
+        "Flask-SignalBus": _told(lambda: ", ".join(predecessor(THEIRS))),
     }
 
 
-def _processor() -> str:
-    """Return the model of the processor."""
-    return _value_in("/proc/cpuinfo", "model name", ":") or platform.processor()
+def _told(fact: t.Callable[[], str]) -> str:
+    try:
+        return fact()
+    except Exception:  # noqa: BLE001 what is missing has no figures, either
+        return "unknown"
 
 
-def _memory() -> str:
-    kilobytes = (_value_in("/proc/meminfo", "MemTotal", ":") or "").split()
-    return f"{int(kilobytes[0]) / 1024**2:.0f} GiB" if kilobytes else "unknown"
-
-
-def _system() -> str:
-    """Return the names of the distribution, if it has one, and of the kernel."""
-    release = platform.release().partition("-")[0]
-    kernel = f"{platform.system()} {release}"
-    name = (_value_in("/etc/os-release", "PRETTY_NAME", "=") or "").strip('"')
-    return f"{name}, {kernel}" if name else kernel
-
-
-def _value_in(path: str, name: str, sign: str) -> str | None:
-    """Return the first value of a name in a file of names and values."""
-    file = Path(path)
-    if not file.exists():
-        return None
-    for line in file.read_text().splitlines():
-        key, _, value = line.partition(sign)
-        if key.strip() == name:
-            return value.strip()
-    return None
-
-
-def _servers() -> dict[str, str]:
-    """Return the versions of the servers that are there."""
-    tell = {
-        "PostgreSQL": ("postgresql", _postgresql),
-        "MariaDB": ("mariadb", _mariadb),
-        "RabbitMQ": ("rabbitmq", _rabbitmq),
-    }
-    there = {
-        name: version()
-        for name, (service, version) in tell.items()
-        if services.is_there(service)
-    }
-    return {**there, "SQLite": sqlite3.sqlite_version}
-
-
-def _postgresql() -> str:
-    settings = ("fsync", "synchronous_commit", "shared_buffers")
-    version, *values = _ask("postgresql", ("server_version", *settings), "SHOW {}")
-    pairs = zip(settings, values, strict=True)
-    return _listed([version, *(f"{name} = {value}" for name, value in pairs)])
-
-
-def _mariadb() -> str:
-    name = "innodb_flush_log_at_trx_commit"
-    version, flush = _ask("mariadb", ("version", name), "SELECT @@{}")
-    return f"{version}, {name} = {flush}"
-
-
-def _ask(service: str, names: t.Iterable[str], query: str) -> list[t.Any]:
-    engine = sa.create_engine(services.url(service), poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        return [
-            connection.exec_driver_sql(query.format(name)).scalar() for name in names
-        ]
+def _ask(server: str, query: str) -> str:
+    with engine(url(server)).connect() as connection:
+        return str(connection.exec_driver_sql(query).scalar())
 
 
 def _rabbitmq() -> str:
-    with connect(services.url("rabbitmq")) as (_, properties):
-        return str(properties["version"])
-
-
-def _predecessor() -> str:
-    """Return the versions that the predecessor runs with."""
-    try:
-        versions = interpreters.versions("flask_signalbus", PREDECESSORS_PACKAGES)
-    except InterpreterMissingError as error:
-        return f"not measured: {error}"
-    return _listed(versions)
-
-
-def _installed(package: str) -> str:
-    return f"{package} {importlib.metadata.version(package)}"
-
-
-def _listed(parts: t.Iterable[str]) -> str:
-    return ", ".join(parts)
+    with rabbitmq() as connection:
+        return str(connection.server_properties["version"])

@@ -12,41 +12,49 @@ ROOT = Path(__file__).parents[2]
 
 sys.path.append(str(ROOT))  # the benchmark is installed nowhere
 
-from benchmarks import cases  # noqa: E402 needs the path
-from benchmarks import report  # noqa: E402
-from benchmarks.job import Outcome  # noqa: E402
-from benchmarks.measure import Result  # noqa: E402
+from benchmarks import spec  # noqa: E402 needs the path
+from benchmarks.cases import database  # noqa: E402
+
+if t.TYPE_CHECKING:
+    from benchmarks.figures import Document
+    from benchmarks.figures import Figures
 
 
 @pytest.fixture
-def case() -> cases.Case:
+def case() -> spec.Case:
     """Give a case with ours, the predecessor, a limit and a goal."""
-    return cases.Case(
-        "errands",
-        "errands to run",
-        (cases.ours("no:work"), cases.theirs("no:work"), cases.TAKE),
-        goal=cases.Goal(5, cases.THEIRS, cases.THEIRS),
-        size=10,
-    )
+    three = (database.INSTANCES, database.THEIRS, database.TAKE)
+    goal = spec.Goal(5, spec.THEIRS)
+    return spec.Case("errands", "errands to run", three, goal, size=10)
 
 
 @pytest.fixture
-def result(case: cases.Case) -> t.Callable[..., Result]:
-    """Make a result with ``result(ours, theirs, limit)``: µs per signal, by round."""
+def figures(case: spec.Case) -> t.Callable[..., Figures]:
+    """Make figures with ``figures(ours, theirs, limit)``: µs per signal, by round."""
 
-    def make(*times: t.Sequence[float]) -> Result:
-        made = Result(case)
-        for subject, rounds in zip(case.subjects, times, strict=True):
-            made.outcomes[subject] = [
-                Outcome(10, time * 10 / 1e6, time * 5 / 1e6, memory=9, memory_before=7)
-                for time in rounds
-            ]
-        return made
+    def make(*times: t.Sequence[float]) -> Figures:
+        subjects = zip(case.subjects, times, strict=True)
+        return {
+            case.name: {
+                subject.name: {
+                    "µs": rounds,
+                    "CPU µs": [each / 2 for each in rounds],
+                    "MiB": [9 for _ in rounds],
+                    "failure": "",
+                }
+                for subject, rounds in subjects
+            }
+        }
 
     return make
 
 
 @pytest.fixture
-def entry(result: t.Callable[..., Result]) -> report.Entry:
-    """Give the figures of one round."""
-    return report.entry(result([10], [80], [5]))
+def document(figures: t.Callable[..., Figures]) -> Document:
+    """Give figures of one round and of a machine, for a row of the page."""
+    (subjects,) = figures([10], [80], [5]).values()
+    return {
+        "machine": {"Processor": "Abacus, 2 beads"},
+        "measured": {"flushmany-instances": "1642-12-31, 1 rounds"},
+        "figures": {"flushmany-instances": subjects},
+    }

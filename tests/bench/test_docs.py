@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import re
 import typing as t
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-from benchmarks import docs
-from benchmarks import plot
-from benchmarks.report import Document
+from benchmarks import figures
 
 if t.TYPE_CHECKING:
-    from benchmarks.report import Entry
+    from benchmarks.figures import Document
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 FIGURES = re.compile(r"(<!-- (\w+): written.*?-->\n).*?(<!-- \2: end -->)", re.DOTALL)
-
-
-@pytest.fixture
-def document(entry: Entry) -> Document:
-    """Give figures of a machine, for a row of the page."""
-    promised = dataclasses.replace(entry, case="flushmany-instances")
-    return Document({"Processor": "Abacus, 2 beads"}, (promised,))
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_page_gets_figures_and_keeps_its_text(document: Document, folder: Path) -> None:
     """Only what is between the comments changes."""
-    docs.write(document, folder)
+    figures.write_docs(document, folder)
     before, after = ((place / "speed.md").read_text() for place in (DOCS, folder))
 
     assert "Abacus, 2 beads" in after
@@ -49,41 +39,46 @@ def test_page_gets_figures_and_keeps_its_text(document: Document, folder: Path) 
 def test_page_has_the_figures_of_the_file(folder: Path) -> None:
     """To write the page again changes nothing."""
     (folder / "speed.json").write_text((DOCS / "speed.json").read_text())
-    docs.write(Document.from_json((DOCS / "speed.json").read_text()), folder)
+    figures.write_docs(json.loads((DOCS / "speed.json").read_text()), folder)
 
-    for name in ("speed.md", "speed.json", "speed.svg"):
+    for name in ("speed.md", "speed.json"):
         assert (DOCS / name).read_text() == (folder / name).read_text()
 
 
-def test_page_without_a_place_for_figures_is_an_error() -> None:
+def test_page_without_a_place_for_figures_is_an_error(
+    document: Document, folder: Path
+) -> None:
     """It is not overwritten."""
+    (folder / "speed.md").write_text("# Speed")
     with pytest.raises(ValueError, match="no place for figures"):
-        docs.replaced("# Speed", "promised", "1,000,000")
+        figures.write_docs(document, folder)
+
+    assert "# Speed" == (folder / "speed.md").read_text()
 
 
-def test_figures_survive_the_file(document: Document) -> None:
+def test_figures_survive_the_file(document: Document, folder: Path) -> None:
     """What is read is what was written."""
-    assert document == Document.from_json(document.to_json())
+    figures.write_docs(document, folder)
+
+    assert document == json.loads((folder / "speed.json").read_text())
 
 
-def test_other_cases_of_the_same_machine_stay(document: Document) -> None:
+def test_other_cases_of_the_same_machine_stay(document: Document, folder: Path) -> None:
     """Some cases can be measured again; the order is that of the table."""
-    other = dataclasses.replace(document.entries[0], case="chores")
-    newer = dataclasses.replace(document, entries=(other,))
-    updated = document.updated(newer, ["chores", "flushmany-instances"])
+    (measured,) = document["figures"].values()
+    figures.write_docs(document, folder)
+    figures.write_docs(
+        {**document, "figures": {"flushmany-rows": measured}, "measured": {}}, folder
+    )
+    page = (folder / "speed.md").read_text()
 
-    assert ["chores", "flushmany-instances"] == [each.case for each in updated.entries]
+    assert 0 < page.index("| bursts of 1000, rows") < page.index("1000, instances")
 
 
-def test_figures_of_another_machine_go(document: Document) -> None:
+def test_figures_of_another_machine_go(document: Document, folder: Path) -> None:
     """Nobody compares what cannot be compared."""
-    newer = Document({"Processor": "Pascaline"}, ())
+    newer = {**document, "machine": {"Processor": "Pascaline"}, "figures": {}}
+    figures.write_docs(document, folder)
+    figures.write_docs(newer, folder)
 
-    assert newer == document.updated(newer, ["flushmany-instances"])
-
-
-def test_plot_has_a_dot_for_every_subject_and_the_legend(entry: Entry) -> None:
-    """Three were measured, and three are explained."""
-    root = ET.fromstring(plot.draw([entry]))  # noqa: S314 our own
-
-    assert 3 + 3 == len(root.findall("{*}circle"))
+    assert newer == json.loads((folder / "speed.json").read_text())

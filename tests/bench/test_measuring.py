@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import struct
@@ -10,20 +11,27 @@ import typing as t
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.cases import Case
-from benchmarks.cases import Subject
-from benchmarks.cases import ours
-from benchmarks.catalogue import CASES
-from benchmarks.catalogue import select
-from benchmarks.measure import measure
-from benchmarks.subjects.broker import Confirms
+from benchmarks.__main__ import select
+from benchmarks.cases import CASES
+from benchmarks.cases import database
+from benchmarks.cases.rabbitmq import Confirms
+from benchmarks.runner import measure
+from benchmarks.spec import OURS
+from benchmarks.spec import Case
+from benchmarks.spec import Subject
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-OURS = ours("bus:flushmany")
+    from benchmarks.spec import Job
+    from benchmarks.spec import Steps
 
-TINY = Case("tiny", "few", (OURS,), size=20, burst=7, database="sqlite")
+TINY = Case("tiny", "few", [database.ROWS], size=20, burst=7, database="sqlite")
+
+
+def fail(_: Job) -> Steps:
+    """Fail before any work."""
+    raise LookupError("nothing to do")
 
 
 def test_names_of_cases_are_unique() -> None:
@@ -31,16 +39,12 @@ def test_names_of_cases_are_unique() -> None:
     assert len(CASES) == len({case.name for case in CASES})
 
 
-@pytest.mark.parametrize(
-    "work", sorted({each.work for case in CASES for each in case.subjects})
-)
-def test_work_of_every_subject_exists(work: str) -> None:
-    """A worker finds the function that its job names."""
-    module, _, function = work.partition(":")
+@pytest.mark.parametrize("subject", [each for case in CASES for each in case.subjects])
+def test_work_of_every_subject_exists(subject: Subject) -> None:
+    """A worker finds the function by its name."""
+    module = importlib.import_module(subject.work.__module__)
 
-    assert callable(
-        getattr(importlib.import_module(f"benchmarks.subjects.{module}"), function)
-    )
+    assert subject.work is getattr(module, subject.work.__name__)
 
 
 def test_group_selects_all_of_its_cases() -> None:
@@ -58,31 +62,32 @@ def test_unknown_case_is_an_error() -> None:
 
 def test_bus_is_measured_on_a_database_of_its_own() -> None:
     """Another process flushes all signals, in every round."""
-    result = measure(TINY, 2, lambda _: None)
+    figures = measure(TINY, 2)[OURS]
 
-    assert {} == result.failures
-    assert [20, 20] == [outcome.signals for outcome in result.outcomes[OURS]]
-    assert all(outcome.cpu_seconds > 0 for outcome in result.outcomes[OURS])
+    assert "" == figures["failure"]
+    for name in ("µs", "CPU µs", "MiB"):
+        assert 2 == len(figures[name])
+        assert all(figure > 0 for figure in figures[name])
 
 
-def test_subject_that_fails_does_not_stop_the_others() -> None:
+def test_subject_that_fails_does_not_stop_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """It is not tried again, and its last words are kept."""
-    broken = Subject("broken", "nowhere:work")
-    case = Case("tiny", "few", (broken, OURS), size=20, burst=7, database="sqlite")
-    told: list[str] = []
-    result = measure(case, 2, told.append)
+    both = [Subject("broken", fail), database.ROWS]
+    figures = measure(dataclasses.replace(TINY, subjects=both), 2)
+    told = capsys.readouterr().err.splitlines()
 
-    assert "No module named" in result.failures[broken]
-    assert ["broken", OURS.name, OURS.name] == [each.split()[-1] for each in told]
+    assert "LookupError: nothing to do" == figures["broken"]["failure"]
+    assert ["broken", OURS, OURS] == [each.split()[-1] for each in told]
 
 
 def test_work_that_was_not_done_is_no_figure() -> None:
     """A subject that leaves signals pending has failed."""
-    idle = Subject("idle", "commits:autoflush", "signalbus", "instances")
-    case = Case("tiny", "few", (idle,), size=20, burst=7, database="sqlite")
-    result = measure(case, 1, lambda _: None)
+    idle = Subject("idle", database.inline)
+    figures = measure(dataclasses.replace(TINY, subjects=[idle]), 1)
 
-    assert "20 signals were left pending" == result.failures[idle]
+    assert "20 signals were left pending" == figures["idle"]["failure"]
 
 
 def test_command_writes_figures_as_json(
@@ -92,11 +97,12 @@ def test_command_writes_figures_as_json(
     monkeypatch.setattr(command, "select", lambda names: [TINY])
     monkeypatch.setattr(command.machine, "describe", lambda: {"Processor": "Abacus"})
     command.main(["--rounds=1", f"--json={tmp_path / 'figures.json'}"])
-    (figures,) = json.loads((tmp_path / "figures.json").read_text())["entries"]
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    told = capsys.readouterr().out
 
-    assert "few (20 signals) [tiny]" in capsys.readouterr().out
-    assert ("tiny", 20) == (figures["case"], figures["size"])
-    assert 1 == len(figures["lines"][0]["times"])
+    assert "| tiny" in told
+    assert "Processor: Abacus" in told
+    assert 1 == len(figures["tiny"][OURS]["µs"])
 
 
 def test_docs_are_not_written_from_small_figures() -> None:

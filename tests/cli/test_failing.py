@@ -284,7 +284,7 @@ def test_an_app_without_logging_shows_warnings_and_tells_errors_once(
     outcome = terminal("--app", "post", "signalbus", "flushmany", "Letter", "Lettre")
 
     assert [
-        "Warning: There is no signal model named 'Lettre', it is ignored.",
+        "Warning: No signal model is named 'Lettre'. The name is ignored.",
         (
             "Error: Letter(id=13) was not sent and stays pending: ValueError: There is"
             " poison in it."

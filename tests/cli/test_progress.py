@@ -76,7 +76,7 @@ def test_bursts_of_other_threads_are_not_counted(office: Office) -> None:
     counter = _progress.SentCounter()
     office.bus.plugin_manager.register(counter)
     hook = office.bus.plugin_manager.hook.signalbus_burst_sent
-    burst = {"bus": office.bus, "model": office.Letter, "count": 7}
+    burst = {"bus": office.bus, "model": office.Letter, "count": 7, "seconds": 0.1}
 
     thread = threading.Thread(target=hook, kwargs=burst)
     thread.start()

@@ -51,8 +51,8 @@ def _brokers(bus: SignalBus) -> str:
     with pytest.raises(NoBrokerError) as caught:
         bus.flush()
     said = str(caught.value)
-    assert said.startswith("The signal model Letter asks for the broker 'pigeon', and")
-    _, _, told = said.partition("The brokers installed are: ")
+    assert said.startswith("The signal model Letter names the broker 'pigeon', but")
+    _, _, told = said.partition("Installed brokers: ")
     return told.partition(".")[0]
 
 

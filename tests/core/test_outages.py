@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 from signalbus import hookimpl
-from signalbus import retry
+from signalbus._sql import errors
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -235,8 +235,8 @@ def test_what_passes_is_told_from_what_does_not(
     with pytest.raises(sa.exc.OperationalError) as caught:
         engine.connect()
 
-    assert (refused == "port") is retry.is_transient(caught.value)
-    assert retry.is_outage(caught.value)
+    assert (refused == "port") is errors.is_transient(caught.value)
+    assert errors.is_outage(caught.value)
 
 
 @pytest.mark.databases
@@ -249,5 +249,5 @@ def test_other_errors_of_a_database_are_no_outage(engine_url: str) -> None:
     ):
         connection.exec_driver_sql("SELECT nothing FROM nowhere")
 
-    assert not retry.is_outage(caught.value)
-    assert not retry.is_transient(caught.value)
+    assert not errors.is_outage(caught.value)
+    assert not errors.is_transient(caught.value)

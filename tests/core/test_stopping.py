@@ -11,6 +11,7 @@ import time
 import typing as t
 
 import pytest
+from signalbus import DBSerializationError
 from signalbus import retry
 from signalbus import stopping
 from signalbus.stopping import StopToken
@@ -196,7 +197,7 @@ def test_a_retry_ends_its_wait() -> None:
         raise ValueError("away")
 
     with StopToken().active() as token, pytest.raises(ValueError, match="away"):
-        retry.patiently(fail, 1_000_000, lambda _: True)
+        retry.call_repeatedly(fail, 1_000_000, lambda _: True)
 
     assert [0] == tries
 
@@ -212,7 +213,7 @@ def test_what_must_be_finished_is_tried_again_nevertheless() -> None:
     with StopToken().active() as token, stopping.shielded():
         token.stop()
         with pytest.raises(ValueError, match="away"):
-            retry.patiently(fail, 3, lambda _: True)
+            retry.call_repeatedly(fail, 3, lambda _: True)
 
     assert [0, 1, 2] == tries
 
@@ -226,11 +227,11 @@ def test_a_stopped_function_loses_its_race_but_once_more(
     @retry.retry_on_deadlock(db.session, retries=1000, min_wait=FOR_EVER)
     def race() -> None:
         tries.append(len(tries))
-        raise retry.DBSerializationError
+        raise DBSerializationError
 
     with StopToken().active() as token:
         token.stop()
-        with pytest.raises(retry.DBSerializationError):
+        with pytest.raises(DBSerializationError):
             race()
 
     assert [0, 1] == tries

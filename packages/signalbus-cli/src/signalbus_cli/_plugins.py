@@ -22,7 +22,8 @@ def register_commands(group: click.Group) -> None:
     except Exception as error:  # noqa: BLE001 a plugin may raise anything on import
         print_warning(f"The plugins' commands are missing. {error}")
         return
-    manager.isolate("signalbus_register_commands", _warn)
+    errors = (Exception, SystemExit)
+    manager.isolate("signalbus_register_commands", _warn, errors)
     manager.hook.signalbus_register_commands(group=group)
 
 

@@ -1,4 +1,4 @@
-"""Tell which version of this distribution it is."""
+"""The version of this distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell the plugins of new models, and the log of those that look wrong."""
+"""Announce new models to the plugins, and log those that look wrong."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelAnnouncer:
                 this.announce()
             except Exception as error:  # noqa: BLE001 raised again by get_signal_models
                 text = escape_controls(str(error))
-                logger.error("A plugin refuses the models: %s", text)  # noqa: TRY400 no fault of the code
+                logger.error("A plugin rejected the models: %s", text)  # noqa: TRY400 no fault of the code
 
         sa.event.listen(sa_orm.Mapper, "after_configured", announce)
 

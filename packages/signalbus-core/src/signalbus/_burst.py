@@ -58,8 +58,8 @@ class BurstRunner:
     def run(self, selection: Selection, count: int) -> BurstResult:
         """Run a burst of the next *count* signals of *selection*.
 
-        It is tried again if the database fails before the sender has confirmed
-        anything. What was confirmed is never sent again: only the rest is repeated.
+        It is tried again if the database fails and nothing was confirmed. What was
+        confirmed is never sent again: only the rest is repeated.
         """
         result = BurstResult()
         started = time.perf_counter()
@@ -67,7 +67,7 @@ class BurstRunner:
             retry.call_repeatedly(
                 functools.partial(self._attempt, result, selection, count),
                 self._tries,
-                lambda error: result.outcome is None and self._is_transient(error),
+                lambda error: self._may_repeat(result) and self._is_transient(error),
             )
         except Exception as error:
             if result.outcome is not None:
@@ -94,6 +94,7 @@ class BurstRunner:
     def _attempt(self, result: BurstResult, selection: Selection, count: int) -> None:
         """Take a burst through steps 4 to 7."""
         result.locked = result.burst = NOTHING
+        result.outcome = None
         with (
             connections.transaction(self._connection) as transaction,
             connections.executor_for(
@@ -173,8 +174,16 @@ class BurstRunner:
         if not keys:
             raise error
         result.locked = result.burst = Burst([None] * len(keys), keys)
-        alone = len(keys) == 1
-        result.outcome = Outcome({0: error}) if alone else Outcome(unknown=error)
+        if len(keys) == 1:
+            result.outcome = Outcome({0: error})
+            self._finish_late(result, error)
+        else:
+            result.outcome = Outcome(unknown=error)
+
+    def _may_repeat(self, result: BurstResult) -> bool:
+        """Return whether nothing has to be kept of an attempt."""
+        counted = self._settlement.is_wanted and bool(result.failed())
+        return not result.confirmed and not counted
 
     def _finish_late(self, result: BurstResult, error: Exception) -> None:
         """Finish a burst whose transaction failed after its sender had answered."""

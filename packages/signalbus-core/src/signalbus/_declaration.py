@@ -27,12 +27,6 @@ class Declaration:
     #: Whether its senders receive rows instead of instances.
     as_rows: bool
 
-    #: Its own method that sends one signal. ``None`` if a broker plugin sends it.
-    send_one: t.Callable[[t.Any], object] | None
-
-    #: Its own method that sends a burst, if it has one.
-    send_burst: t.Callable[[t.Any], object] | None
-
     #: The name of the broker that sends it. ``None`` if it has a method of its own.
     broker: str | None
 
@@ -44,6 +38,23 @@ class Declaration:
 
     #: The order in which ``flushordered`` sends its signals.
     order_by: tuple[t.Any, ...]
+
+    @property
+    def send_one(self) -> t.Callable[[t.Any], object] | None:
+        """Its own method that sends one signal. ``None`` if a broker sends it.
+
+        Looked up whenever it is needed, so that tests can replace it.
+        """
+        if self.broker is not None:
+            return None
+        return t.cast("t.Any", self.model).send_signalbus_message  # type: ignore[no-any-return]
+
+    @property
+    def send_burst(self) -> t.Callable[[t.Any], object] | None:
+        """Its own method that sends a burst, if it has one."""
+        if self.broker is not None:
+            return None
+        return getattr(self.model, "send_signalbus_messages", None)
 
     @property
     def sender(self) -> object:

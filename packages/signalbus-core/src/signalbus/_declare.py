@@ -39,14 +39,12 @@ def read_declaration(model: SignalModel) -> Declaration:
     if not isinstance(mapper, sa_orm.Mapper):
         raise _refusal(model, "is not a mapped class", "Pass a class of db.Model")
     _check_table(model, mapper)
-    as_rows, send_one, send_burst = _senders(model)
+    has_method = _check_methods(model)
     return Declaration(
         model=model,
         mapper=mapper,
-        as_rows=as_rows,
-        send_one=send_one,
-        send_burst=send_burst,
-        broker=None if send_one else _broker(model),
+        as_rows=not has_method or _is_bound(model, "send_signalbus_message"),
+        broker=None if has_method else _broker(model),
         burst_count=_burst_count(model),
         autoflush=_autoflush(model),
         order_by=_order_by(model),
@@ -74,20 +72,16 @@ def _subclasses(mapper: sa_orm.Mapper[t.Any]) -> list[sa_orm.Mapper[t.Any]]:
     return [each for each in mapper.self_and_descendants if each is not mapper]
 
 
-def _senders(
-    model: SignalModel,
-) -> tuple[
-    bool, t.Callable[[t.Any], object] | None, t.Callable[[t.Any], object] | None
-]:
-    """Return whether *model* is sent as rows, and its methods for one and for many."""
+def _check_methods(model: SignalModel) -> bool:
+    """Return whether *model* has send methods of its own; refuse impossible ones."""
     send_one = getattr(model, "send_signalbus_message", None)
     send_burst = getattr(model, "send_signalbus_messages", None)
     if send_one is None:
         _check_broker_sends(model, has_burst_form=send_burst is not None)
-        return True, None, None
+        return False
     if not callable(send_one):
         raise _refusal(
-            model, "has a send_signalbus_message that is not a method", "Define it"
+            model, "has a send_signalbus_message that is not a method", "Make it one"
         )
     if send_burst is not None and not inspect.ismethod(send_burst):
         raise _refusal(
@@ -95,11 +89,11 @@ def _senders(
             "has a send_signalbus_messages that is not a class method",
             "Decorate it with @classmethod",
         )
-    return _is_bound(model, "send_signalbus_message"), send_one, send_burst
+    return True
 
 
 def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
-    """Refuse a model without a single form, unless it is plainly a broker's."""
+    """Refuse a model without a single form, unless it clearly belongs to a broker."""
     has_broker = getattr(model, "signalbus_broker", None) is not None
     if has_burst_form and has_broker:
         raise _refusal(
@@ -124,7 +118,7 @@ def _check_broker_sends(model: SignalModel, *, has_burst_form: bool) -> None:
 
 
 def _is_bound(model: SignalModel, name: str) -> bool:
-    """Tell whether a method is called with a signal only: a class or static method."""
+    """Return whether a method takes a signal only: it is a class or static method."""
     attribute = inspect.getattr_static(model, name)
     return isinstance(attribute, (classmethod, staticmethod))
 
@@ -149,7 +143,7 @@ def checked_burst_count(model: SignalModel, count: object) -> int:
         raise _refusal(
             model,
             f"has a signalbus_burst_count of {count!r}",
-            "Set it to a positive integer: how many signals go into one transaction",
+            "Set it to the number of signals per transaction, a positive integer",
         )
     return count
 

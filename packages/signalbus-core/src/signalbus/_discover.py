@@ -160,5 +160,5 @@ def get_models_to_flush(bus: Bus, names: t.Iterable[str]) -> list[SignalModel]:
     wanted = set(names)
     models = [model for model in bus.get_signal_models() if model.__name__ in wanted]
     for name in sorted(wanted - {model.__name__ for model in models}):
-        logger.warning("There is no signal model named %r, it is ignored.", name)
+        logger.warning("No signal model is named %r. The name is ignored.", name)
     return models

@@ -60,15 +60,18 @@ class LateDeletion:
                 self._delete_confirmed(result, error)
 
     def _settle_failed(self, failed: Failed) -> None:
+        """Settle those failed signals whose rows can be locked again."""
+
         def attempt() -> None:
             with connections.transaction(self._connection):
-                self._settle((), failed)
+                locked = self._table.statements.lock(self._connection, list(failed))
+                self._settle((), {key: failed[key] for key in locked})
 
         if self._settlement.is_wanted:
             try:
                 retry.call_repeatedly(attempt, self._tries, self._is_transient)
             except Exception:
-                logger.exception("It could not be written down which signals failed.")
+                logger.exception("Plugins could not record which signals failed.")
 
     def _settle(self, sent: t.Sequence[PrimaryKey], failed: Failed) -> None:
         """Let the plugins write; go on without what they wrote if one fails again."""
@@ -87,7 +90,7 @@ class LateDeletion:
             self._delete(result, result.confirmed)
         elif self._is_transient(error):
             logger.warning(
-                "A burst was sent, but not deleted. The deletion is tried again."
+                "A burst was sent, but its rows were not deleted. Retrying that."
             )
             stopping.wait(next(retry.backoff(2)))
             self._delete(result, result.confirmed)
@@ -155,7 +158,7 @@ class LateDeletion:
         if any(answer is False for answer in same.values()):
             logger.warning(
                 "Rows of %s changed while their signals were being sent. They stay"
-                " pending, as new signals.",
+                " pending and will be sent as new signals.",
                 self._table.declaration.model.__name__,
             )
         return [key for key in same if same[key] is None]
@@ -169,6 +172,6 @@ class LateDeletion:
 
 def _incomparable() -> SignalBusError:
     return SignalBusError(
-        "The row cannot be compared with what was sent, so it stays and will be sent"
-        " again. Give the types of its values an __eq__ method."
+        "The row cannot be compared with what was sent, so it stays pending and"
+        " will be sent again. Give the types of its values an __eq__ method."
     )

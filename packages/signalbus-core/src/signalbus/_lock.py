@@ -86,12 +86,12 @@ class LockingStatements:
 
     @functools.cached_property
     def free_rows(self) -> sa.Executable:
-        """Lock those of some rows that nobody else has locked."""
+        """Lock those of some rows that no one else has locked."""
         return self._locking(self._chosen(self._signals()))
 
     @functools.cached_property
     def chosen_rows(self) -> sa.Executable:
-        """Lock some rows, and wait for those that somebody else has locked."""
+        """Lock some rows, and wait for those that are locked."""
         return self._chosen(self._signals()).with_for_update()
 
     @functools.cached_property
@@ -199,6 +199,17 @@ class LockingStatements:
 
     def _chosen(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         return self._by_key(select.where(self._among))
+
+    def lock(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> list[PrimaryKey]:
+        """Lock rows by their keys alone, and return the keys that were free."""
+        locking = self._locking(self._keys_left)
+        return [
+            tuple(row)
+            for some in key_conditions.slices(keys, self.max_keys)
+            for row in connection.execute(locking, key_conditions.among_params(some))
+        ]
 
     def present(
         self, executor: sa.Connection | sa_orm.Session, keys: t.Sequence[PrimaryKey]

@@ -45,7 +45,7 @@ class DeletingStatements(LockingStatements):
 
     @functools.cached_property
     def free_rows(self) -> sa.Executable:
-        """Delete a row, unless somebody else has locked it."""
+        """Delete a row, unless another transaction has locked it."""
         return self._delete(self._locking(self._chosen(self.pending_keys)))
 
     @property

@@ -1,11 +1,11 @@
-"""The two pluggy markers: one for those who specify hooks, one for implementers."""
+"""The pluggy markers, for specifications and for implementations of hooks."""
 
 from __future__ import annotations
 
 import pluggy
 
-#: Mark a function as the specification of a hook, to be added by a plugin that has its
-#: own in ``signalbus_addhooks``.
+#: Mark a function as the specification of a hook. Plugins that have hooks of their own
+#: add these specifications in ``signalbus_addhooks``.
 hookspec = pluggy.HookspecMarker("signalbus")
 
 #: Mark a function as the implementation of a signalbus hook.

@@ -24,8 +24,8 @@ if t.TYPE_CHECKING:
 #: When a signal was added: the number of the flush, and the signal's place in it.
 Added: t.TypeAlias = tuple[int, int]
 
-#: The records of one transaction.
-Records: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added]]"
+#: The records of one transaction; ``None`` for signals that it has deleted.
+Records: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added | None]]"
 
 #: Keys in the ``info`` of a session: the records of its open transactions, the number
 #: of its flushes, and the records of the transaction that it has just committed.
@@ -54,19 +54,21 @@ class Recorder:
         """Begin to follow *sessions*."""
         sa.event.listen(sessions, "after_flush", _count_flush)
         sa.event.listen(sessions, "pending_to_persistent", self._record)
+        sa.event.listen(sessions, "persistent_to_deleted", self._record_deletion)
         sa.event.listen(sessions, "persistent_to_detached", self._forget)
         sa.event.listen(sessions, "after_commit", self._pass_on)
         sa.event.listen(sessions, "after_transaction_end", self._end)
 
     def _record(self, session: sa_orm.Session, instance: object) -> None:
         """Record an instance that was just inserted."""
-        if not self._is_recorded(type(instance)):
-            return
-        transaction = _current_transaction(session)
-        recorded = session.info.setdefault(RECORDS, {}).setdefault(transaction, {})
-        state = sa.inspect(instance, raiseerr=True)
-        added = session.info.get(FLUSHES, 0), state.insert_order or 0
-        recorded.setdefault(type(instance), {})[state.identity] = added
+        if self._is_recorded(type(instance)):
+            order = sa.inspect(instance, raiseerr=True).insert_order or 0
+            _add(session, instance, (session.info.get(FLUSHES, 0), order))
+
+    def _record_deletion(self, session: sa_orm.Session, instance: object) -> None:
+        """Record that an instance was deleted, unless a savepoint undoes that."""
+        if session.info.get(RECORDS) and self._is_recorded(type(instance)):
+            _add(session, instance, None)
 
     def _forget(self, session: sa_orm.Session, instance: object) -> None:
         """Drop the record of an instance that was expunged: its row stays pending."""
@@ -95,9 +97,16 @@ class Recorder:
         records.pop(transaction, None)
         if transaction.parent is None:
             del session.info[RECORDS]
-            recorded = session.info.pop(COMMITTED, None)
+            recorded = _in_order(session.info.pop(COMMITTED, {}))
             if recorded:
-                self._committed(_in_order(recorded))
+                self._committed(recorded)
+
+
+def _add(session: sa_orm.Session, instance: object, added: Added | None) -> None:
+    """Add to the records of the transaction that *session* is in."""
+    transaction = _current_transaction(session)
+    records = session.info.setdefault(RECORDS, {}).setdefault(transaction, {})
+    records.setdefault(type(instance), {})[_identity(instance)] = added
 
 
 def _count_flush(session: sa_orm.Session, _: object) -> None:
@@ -129,9 +138,15 @@ def _merge(into: Records, records: Records) -> None:
 
 def _in_order(records: Records) -> Recorded:
     """Sort models, by their first signal, and keys by when they were added."""
-    models = [(min(added.values()), model) for model, added in records.items() if added]
+    present = {model: _present(added) for model, added in records.items()}
+    models = [(min(added.values()), model) for model, added in present.items() if added]
     models.sort(key=operator.itemgetter(0))
     return {
-        model: sorted(records[model], key=records[model].__getitem__)
+        model: sorted(present[model], key=present[model].__getitem__)
         for _, model in models
     }
+
+
+def _present(records: dict[PrimaryKey, Added | None]) -> dict[PrimaryKey, Added]:
+    """Return the records of signals that were not deleted again."""
+    return {key: added for key, added in records.items() if added is not None}

@@ -1,6 +1,6 @@
 """Report, at the end of a run, what it sent and what it had to leave.
 
-Failures that are alike make one line, however many signals they concern.
+Similar failures make one line, however many signals they concern.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOT_DELETED = (
     "were sent, but their rows could not be deleted",
 )
 
-#: What happened to models, whose names are put in.
+#: What happened to models; ``{}`` stands for their names.
 LEFT = "unavailable, the signals of {} stay pending"
 STOPPED = "The signals of {} stay pending"
 
@@ -47,7 +47,7 @@ _VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
 class Line(t.Protocol):
     """One line of a report."""
 
-    #: Whether the log is to have it, too.
+    #: Whether the line is logged.
     is_logged: bool
 
     def text(self) -> str:
@@ -56,7 +56,7 @@ class Line(t.Protocol):
 
 @dataclasses.dataclass
 class Signals:
-    """Signals of one model that failed alike.
+    """Signals of one model that failed for similar reasons.
 
     :param also: what to add to the reason, which is that of the first.
     """
@@ -119,21 +119,21 @@ class Report:
         self._lines: list[Line] = []
 
     def kept(self, declaration: Declaration, key: PrimaryKey, error: Exception) -> None:
-        """Note that a signal was not sent."""
+        """Add a signal that was not sent."""
         self._signals(NOT_SENT, declaration, error).add(key)
 
     def undeleted(
         self, declaration: Declaration, key: PrimaryKey, error: Exception
     ) -> None:
-        """Note that a signal was sent, and its row could not be deleted."""
+        """Add a signal that was sent, but whose row could not be deleted."""
         self._signals(NOT_DELETED, declaration, error).add(key)
 
     def unavailable(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey], error: Exception
     ) -> None:
-        """Note that the broker was not there for the signals with *keys*, nor later.
+        """Add a model whose broker was unavailable, for the signals with *keys* first.
 
-        The log hears of it when the circuit breaker opens, and not in every run.
+        That is logged when the circuit breaker opens, and not in every run.
         """
         sender = declaration.sender
         fact = f"{_notify.broker_title(sender)} is {LEFT}"
@@ -142,14 +142,14 @@ class Report:
         group.is_logged = False
 
     def no_database(self, declaration: Declaration, error: Exception) -> None:
-        """Note that a model was left, since its database is down or refuses us."""
+        """Add a model that was left, since its database is down or refuses access."""
         database = declaration.bind_key
         title = "The database" if database is None else f"The database {database!r}"
         fact = f"{title} is {LEFT}"
         self._models_line(("database", database), fact, declaration, error)
 
     def stopped(self, declaration: Declaration, error: Exception) -> None:
-        """Note that a model was left, with all the signals that it still has."""
+        """Add a model that was left, with all its remaining signals."""
         key = ("model", declaration.model, type(error))
         self._models_line(key, STOPPED, declaration, error)
 
@@ -186,7 +186,7 @@ class Report:
     def _models_line(
         self, key: object, fact: str, declaration: Declaration, error: Exception
     ) -> Models:
-        """Note that a model was left, in the line of those with the same reason."""
+        """Add a model to the line of those that were left for the same reason."""
         line = self._models.get(key)
         if line is None:
             line = self._models[key] = Models(fact, error)
@@ -200,7 +200,7 @@ class Report:
 
 
 def first_names(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
-    """Name the first few signals with *keys*."""
+    """Return the names of the first few signals with *keys*."""
     return ", ".join(map(declaration.describe, keys[:MAX_NAMED]))
 
 
@@ -212,7 +212,7 @@ def _without_values(error: Exception) -> str:
 def _attach(error: Exception, note: str) -> None:
     """Add a note, as ``add_note`` does from Python 3.11 on.
 
-    An error that a sender raises again and again gets the same note once.
+    If a sender raises the same object repeatedly, it gets each note once.
     """
     notes = getattr(error, "__notes__", None)
     if notes is None:

@@ -135,8 +135,8 @@ class Run:
     ) -> bool:
         """Run burst after burst, and return whether the model goes on."""
         while not selection.done and not stopping.is_stopping():
-            result = runner.run(selection, next_count())
-            if not self._goes_on(job, runner, result):
+            # No name keeps the result: the next burst needs the memory of this one.
+            if not self._goes_on(job, runner, runner.run(selection, next_count())):
                 return False
             selection.wait()
         return True

@@ -103,7 +103,7 @@ class Sender:
     def send(self, signals: t.Sequence[Signal]) -> Outcome:
         """Send *signals* and return what became of them.
 
-        :raises NoBrokerError: if nobody sends this model.
+        :raises NoBrokerError: if no plugin sends this model.
         """
         return (self._in_order if self._one_by_one else self._at_once)(signals)
 
@@ -255,14 +255,14 @@ def _no_broker(bus: Bus, declaration: Declaration) -> NoBrokerError:
         else "Install the broker's plugin, or correct signalbus_broker."
     )
     return NoBrokerError(
-        f"The signal model {declaration.model.__name__} asks for the broker"
-        f" {declaration.broker!r}, and no plugin answers to that name. The brokers"
-        f" installed are: {', '.join(names) or 'none'}. {remedy}"
+        f"The signal model {declaration.model.__name__} names the broker"
+        f" {declaration.broker!r}, but no installed plugin has that name. Installed"
+        f" brokers: {', '.join(names) or 'none'}. {remedy}"
     )
 
 
 def _bad_answer(declaration: Declaration, answer: object) -> SignalBusError:
     return SignalBusError(
-        f"A plugin answered {answer!r} to a burst of {declaration.model.__name__}."
-        " It must answer True or None, or raise an error."
+        f"A plugin returned {answer!r} for a burst of {declaration.model.__name__}."
+        " It must return True or None, or raise an error."
     )

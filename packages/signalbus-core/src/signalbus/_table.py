@@ -107,6 +107,6 @@ def _refuse_imprecise_keys(declaration: Declaration, dialect: sa.Dialect) -> Non
         if is_single_precision(column.type, dialect):
             raise SignalModelError(
                 f"The signal model {declaration.model.__name__} has a primary key of"
-                f" single precision ({column.key}), which does not equal the number"
-                " that it is read as. Use a double, a decimal or an integer."
+                f" single precision ({column.key}), whose stored values do not equal"
+                " the values read back. Use a double, a decimal or an integer."
             )

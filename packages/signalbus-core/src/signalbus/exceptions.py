@@ -1,6 +1,6 @@
-"""What can go wrong, one class a case.
+"""The errors of signalbus.
 
-Every class's docstring is its default message; a message says what happened and then
+The docstring of a class is its default message. A message says what happened and then
 what to do about it.
 """
 
@@ -10,19 +10,19 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 
-#: How much of an error's text is told in one line.
+#: How much of an error's text goes into one line.
 _MAX_TEXT = 1000
 
 
 class SignalBusError(Exception):
-    """Signalbus could not do what it was asked to do."""
+    """The operation failed."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
 class SettingError(SignalBusError, ValueError):
-    """A setting of the app has a value that it cannot have. Correct it."""
+    """A setting of the app has an invalid value. Correct it."""
 
 
 class SignalModelError(SignalBusError, RuntimeError):
@@ -30,7 +30,7 @@ class SignalModelError(SignalBusError, RuntimeError):
 
 
 class NoBrokerError(SignalBusError):
-    """Nobody sends this model. Install the broker plugin that it names."""
+    """No plugin sends this model. Install the broker plugin that it names."""
 
 
 class BrokerUnavailableError(SignalBusError):
@@ -44,7 +44,7 @@ class PartialDeliveryError(SignalBusError):
     *failures* does not name were confirmed by the broker, and are deleted.
 
     :param failures: the position in the burst (from 0) of every signal that was not
-        confirmed, and the exception that tells why.
+        confirmed, and the exception that was its reason.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class MissingTableError(SignalBusError):
 
 
 class DBSerializationError(SignalBusError):
-    """The transaction is rolled back due to a race condition. Run it again."""
+    """The transaction conflicts with another one and was rolled back. Run it again."""
 
 
 def describe_error(error: BaseException) -> str:
     """Return *error* as one line: its type, and what it says.
 
-    Meant for logs and terminals. Control characters are escaped, so that nobody else's
-    text can look like a line of its own. An error of the database is told without its
+    Meant for logs and terminals. Control characters are escaped, so that no part of the
+    text can pass for a line of its own. An error of the database is given without its
     statement and parameters.
     """
     kind = type(error).__name__

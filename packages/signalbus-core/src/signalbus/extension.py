@@ -135,7 +135,7 @@ class SignalBus:
 
     @property
     def synchronous_commit(self) -> bool:
-        """Whether PostgreSQL writes a flush's commit to disk before it answers.
+        """Whether PostgreSQL writes the commit of a flush to disk before it returns.
 
         ``True`` unless the app's configuration sets ``SIGNALBUS_SYNCHRONOUS_COMMIT`` to
         ``False``. Then flushes are faster, and a crash of the database server may bring
@@ -155,10 +155,7 @@ class SignalBus:
         return _discover.find_signal_models(self)
 
     def is_signal_model(self, model: type[t.Any]) -> bool:
-        """Return whether *model* declares how its instances are sent, rightly or not.
-
-        It has a send method, or the name of a broker.
-        """
+        """Return whether *model* has a send method or a broker, rightly or wrongly."""
         return self._declarations.is_sendable(model)
 
     def declaration(self, model: SignalModel) -> Declaration:
@@ -250,7 +247,6 @@ class SignalBus:
 
     def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
         """Return *models*, each once, or all; refuse what is not a signal model."""
-        self._require_app()
         _discover.check_models(models)
         known = self.get_signal_models()
         return known if models is None else _discover.choose(models, known)
@@ -289,8 +285,8 @@ class SignalBus:
         if app is None:
             raise RuntimeError(
                 f"This signal bus has {len(self._apps)} apps, and none of them is the"
-                " current one. Push the context of the app that you mean:"
-                " 'with app.app_context():'."
+                " current one. Push the context of one of them: 'with"
+                " app.app_context():'."
             )
         return app.app_context()
 

@@ -119,7 +119,8 @@ def signalbus_held_back(
     Called when a run reaches a model, outside a transaction of yours: what you execute
     on *connection* is rolled back. Return ``None`` if nothing is held back, which then
     costs nothing more. Signals that are held back stay pending, and are not reported.
-    Of several plugins, each may hold signals back.
+    Of several plugins, each may hold signals back. If an implementation raises, the
+    run leaves the model, and reports the error.
     """
 
 

@@ -35,6 +35,7 @@ NOTIFICATIONS = (
 )
 
 Failed: t.TypeAlias = t.Callable[[str, BaseException], object]
+Errors: t.TypeAlias = tuple[type[BaseException], ...]
 
 
 class PluginManager(pluggy.PluginManager):
@@ -47,26 +48,26 @@ class PluginManager(pluggy.PluginManager):
         super().__init__(GROUP)
         #: Called when a plugin has been registered that may send signals.
         self.on_broker: t.Callable[[], object] = lambda: None
-        self._isolated: dict[str, Failed] = {}
+        self._isolated: dict[str, tuple[Failed, Errors]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
         """Register *plugin*, and return the name it is registered under."""
         registered = super().register(plugin, name)
-        for hook, failed in self._isolated.items():
-            _isolate(self._implementations(hook, of=plugin), failed)
+        for hook, guard in self._isolated.items():
+            _isolate(self._implementations(hook, of=plugin), *guard)
         if any(each.plugin is plugin for each in _brokers(self)):
             self.on_broker()
         return registered
 
-    def isolate(self, hook: str, failed: Failed) -> None:
+    def isolate(self, hook: str, failed: Failed, errors: Errors = (Exception,)) -> None:
         """Let each implementation of *hook* fail alone, now and in future.
 
-        An exception, or ``SystemExit``, of an implementation is handed to *failed*,
-        with the name of its plugin. The others are called, in pluggy's order. An
-        exception of a wrapper is raised as ever.
+        If an implementation raises one of *errors*, *failed* is called with the name of
+        its plugin and the error. The others are called, in pluggy's order. What a
+        wrapper raises is raised as always.
         """
-        self._isolated[hook] = failed
-        _isolate(self._implementations(hook), failed)
+        self._isolated[hook] = (failed, errors)
+        _isolate(self._implementations(hook), failed, errors)
 
     def _implementations(
         self, hook: str, of: object | None = None
@@ -151,22 +152,25 @@ def _is_plain(implementation: pluggy.HookImpl) -> bool:
     return not (implementation.wrapper or implementation.hookwrapper)
 
 
-def _isolate(implementations: t.Iterable[pluggy.HookImpl], failed: Failed) -> None:
+def _isolate(
+    implementations: t.Iterable[pluggy.HookImpl], failed: Failed, errors: Errors
+) -> None:
     for implementation in implementations:
-        guarded = _guarded(implementation.function, implementation.plugin_name, failed)
+        guarded = _guarded(implementation, failed, errors)
         implementation.function = guarded  # type: ignore[misc]  # only typed as final
 
 
 def _guarded(
-    function: t.Callable[..., object], plugin: str, failed: Failed
+    implementation: pluggy.HookImpl, failed: Failed, errors: Errors
 ) -> t.Callable[..., object]:
-    """Return *function*, whose errors are handed to *failed*."""
+    """Return the function of *implementation*, whose *errors* go to *failed*."""
+    function = implementation.function
 
     def guarded(*args: object) -> object:
         try:
             return function(*args)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 that is the point
-            failed(plugin, error)
+        except errors as error:
+            failed(implementation.plugin_name, error)
             return None
 
     return guarded

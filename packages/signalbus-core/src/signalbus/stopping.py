@@ -145,7 +145,7 @@ def current() -> StopToken | None:
 
 
 def is_stopping() -> bool:
-    """Tell whether this thread was told to stop."""
+    """Return whether this thread was told to stop."""
     token = _active.get()
     return token is not None and token.is_stopping
 

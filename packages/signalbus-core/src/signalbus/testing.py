@@ -1,4 +1,4 @@
-"""What tests of applications and of plugins need: a broker that keeps what it gets."""
+"""For the tests of applications and plugins: a broker that works in memory."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class SentSignal:
 
 
 class MemoryBroker:
-    """A broker plugin that keeps in memory what it is sent.
+    """A broker plugin that keeps messages in memory.
 
-    Register it on a bus, under the name that the models give their broker. It answers
-    before the plugins registered earlier, so it can stand in for a real one::
+    Register it on a bus. Its name is the one that models declare. It is called before
+    the plugins that were registered earlier, so it can replace a real broker::
 
         broker = MemoryBroker("rabbitmq")
         db.signalbus.plugin_manager.register(broker)
@@ -43,9 +43,9 @@ class MemoryBroker:
     """
 
     def __init__(self, name: str = "memory") -> None:
-        #: The name that models give in ``signalbus_broker``.
+        #: The name that models declare in ``signalbus_broker``.
         self.name = name
-        #: What was confirmed, in the order in which it came.
+        #: The confirmed signals, in the order in which they came.
         self.sent: list[SentSignal] = []
         #: While this is ``False``, the broker cannot be reached.
         self.available = True

@@ -38,7 +38,7 @@ def connect(
     At that level, a row that another transaction has deleted is passed over; at higher
     levels it would be a serialization failure.
 
-    :param wait_for_disk: whether PostgreSQL writes commits to disk before it answers.
+    :param wait_for_disk: whether PostgreSQL writes commits to disk before it returns.
     """
     engine = _engine(db, declaration)
     _refuse_shared_connection(engine)
@@ -142,13 +142,12 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
     return engine
 
 
-@contextlib.contextmanager
-def transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
-    """Run a transaction on *connection*."""
+def transaction(
+    connection: sa.Connection,
+) -> contextlib.AbstractContextManager[sa.Transaction]:
+    """Begin a transaction on *connection*, which commits unless an error is raised."""
     _renew(connection)
-    run = _transactions.get(connection.dialect.name, sa.Connection.begin)
-    with run(connection) as own:
-        yield own
+    return _transactions.get(connection.dialect.name, sa.Connection.begin)(connection)
 
 
 @contextlib.contextmanager

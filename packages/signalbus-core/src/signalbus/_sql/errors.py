@@ -47,7 +47,7 @@ SQLITE_PERMANENT = (
 #: SQLSTATEs of a server that went away, or that is not ready.
 OUTAGE_STATES = PASSING_STATES - {"55P03"}
 
-#: SQLSTATEs of a connection that is refused until somebody does something about it: no
+#: SQLSTATEs of a connection that is refused until someone changes something: no
 #: such database, a wrong password, no such role.
 REFUSAL_STATES = frozenset({"3D000", "28P01", "28000"})
 
@@ -80,7 +80,7 @@ PASSING_HOST_TEXTS = ("Temporary failure", "Try again", "(-3)")
 def is_race(error: BaseException) -> bool:
     """Return whether *error* says that a transaction lost a race and may be run again.
 
-    Serialization failures and deadlocks of PostgreSQL, MySQL, MariaDB and kin, and a
+    Serialization failures and deadlocks of PostgreSQL, MySQL and MariaDB, and a
     SQLite database that is locked.
     """
     if isinstance(error, DBSerializationError):
@@ -107,7 +107,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether *error* is about the database as a whole: there is no connection.
+    """Return whether *error* means that there is no connection to the database.
 
     It was lost, or it cannot be made: that is an error without a statement.
     """
@@ -172,7 +172,7 @@ def mysql_code(error: sa_exc.DBAPIError) -> int | None:
 
 
 def _is_locked_sqlite(error: sa_exc.DBAPIError) -> bool:
-    """Tell SQLITE_BUSY and SQLITE_LOCKED, which have no number before Python 3.11."""
+    """Recognize SQLITE_BUSY and SQLITE_LOCKED by their text."""
     message = str(error.orig)
     return isinstance(error, sa_exc.OperationalError) and (
         message.startswith(("database is locked", "database table is locked"))

@@ -58,7 +58,7 @@ class KeyList(collections.abc.Sequence["PrimaryKey"]):
 
 
 def _fit(values: t.Sequence[t.Any]) -> bool:
-    """Tell whether all of *values* are integers of 64 bits."""
+    """Return whether all *values* are 64-bit integers."""
     limit = 2**63
     return set(map(type, values)) <= {int} and (
         not values or -limit <= min(values) <= max(values) < limit

@@ -1,8 +1,8 @@
-"""Types in which primary keys are given to the database without losing anything.
+"""Types in which primary keys are passed to the database without loss.
 
 A model may declare ``String(4)`` or ``Numeric(6, 2)`` for a column that holds more.
-PostgreSQL casts a parameter to the declared type, and cuts or rounds it without a
-word: another row would be found. So keys go there in the widest type of their kind.
+PostgreSQL casts a parameter to the declared type, and truncates or rounds it silently:
+another row would be found. So keys are passed in the widest type of their kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy.dialects.postgresql as sa_postgresql
 
 AnyType: t.TypeAlias = "sa.types.TypeEngine[t.Any]"
 
-#: Plain texts, which differ in nothing but their length.
+#: Plain texts, which differ only in their length.
 _TEXTS: t.Final[frozenset[t.Any]] = frozenset({sa.String, sa.VARCHAR, sa.Unicode})
 
 #: From this precision on, in bits, a FLOAT is a double.
@@ -22,10 +22,10 @@ _DOUBLE_BITS = 25
 
 
 def key_type(declared: AnyType) -> AnyType:
-    """Return the type in which values of a *declared* type are given to the database.
+    """Return the type in which values of a *declared* type are passed to the database.
 
-    Types of SQLAlchemy's own serve where they can: a statement that has others takes
-    longer to find in its cache.
+    One of SQLAlchemy's own types, if possible: with others, a statement takes longer to
+    find in its cache.
     """
     if isinstance(declared, sa.Integer):
         return sa.BigInteger()
@@ -37,7 +37,7 @@ def key_type(declared: AnyType) -> AnyType:
 
 
 class KeyType(sa.TypeDecorator[t.Any]):
-    """The type of a key column, as its values are given to the database.
+    """The type in which the values of a key column are passed to the database.
 
     Values are converted as the column's own type does; only the cast is wider.
     """
@@ -50,7 +50,7 @@ class KeyType(sa.TypeDecorator[t.Any]):
         self.declared = declared
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> AnyType:
-        """Return the type in which *dialect* is given the values."""
+        """Return the type in which values are passed to *dialect*."""
         declared = _decorated(self.declared, dialect)
         return _widest(declared) if dialect.name == "postgresql" else declared
 

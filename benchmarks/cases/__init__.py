@@ -1,0 +1,9 @@
+"""The cases: a module for each kind of work, with its subjects and its rows."""
+
+from __future__ import annotations
+
+from benchmarks.cases import database
+from benchmarks.cases import rabbitmq
+
+#: All cases, in the order of the table. A new module is added here.
+CASES = (*database.CASES, *rabbitmq.CASES)

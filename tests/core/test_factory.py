@@ -1,0 +1,236 @@
+"""A bus in an application factory: its app comes later, as for other extensions."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from signalbus import SettingError
+from signalbus import SignalBus
+from signalbus import SignalBusMixin
+from signalbus import hookimpl
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+USES: dict[str, t.Callable[[SignalBus], object]] = {
+    "flush": lambda bus: bus.flush(),
+    "flushmany": lambda bus: bus.flushmany(),
+    "flushordered": lambda bus: bus.flushordered(),
+    "count_pending": lambda bus: bus.count_pending(),
+}
+
+
+@pytest.fixture
+def late_db() -> SQLAlchemy:
+    """Give a database object that no app knows yet."""
+    return SQLAlchemy()
+
+
+@pytest.fixture
+def late_bus(late_db: SQLAlchemy) -> SignalBus:
+    """Give a bus that has no app yet."""
+    return SignalBus(late_db)
+
+
+@pytest.fixture
+def other_app(new_app: t.Any, other_url: str) -> Flask:
+    """Give a second app, on a database of its own."""
+    app: Flask = new_app(other_url)
+    return app
+
+
+@pytest.fixture
+def order(late_db: SQLAlchemy, late_bus: SignalBus, wire: t.Any) -> t.Any:
+    """Declare a signal model before there is any app."""
+
+    class Order(late_db.Model):  # type: ignore[misc, name-defined]
+        id = sa.Column(sa.Integer, primary_key=True)
+        text = sa.Column(sa.String(50))
+
+        @classmethod
+        def send_signalbus_message(cls, signal: t.Any) -> None:
+            """Send one."""
+            wire.carry(signal)
+
+    return Order
+
+
+def _record(app: Flask, db: SQLAlchemy, *signals: object) -> None:
+    with app.app_context():
+        db.create_all()
+        db.session.add_all(signals)
+        db.session.commit()
+
+
+@pytest.mark.databases
+def test_app_may_come_after_the_models(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus, order: t.Any, wire: t.Any
+) -> None:
+    """``db.init_app(app)``, then ``bus.init_app(app)``: the app has its bus."""
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    _record(app, late_db, order(text="a"))
+
+    assert late_bus is app.extensions["signalbus"]
+    assert ["a"] == wire.sent
+    assert [order] == late_bus.get_signal_models()
+
+
+@pytest.mark.parametrize("use", USES)
+def test_bus_cannot_be_used_before(late_bus: SignalBus, use: str) -> None:
+    """The error says what to do."""
+    with pytest.raises(RuntimeError, match=r"bus\.init_app"):
+        USES[use](late_bus)
+
+
+def test_bus_cannot_be_used_in_an_app_that_it_does_not_have(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """Where ``bus.init_app`` was forgotten, a flush in the app is an error."""
+    late_db.init_app(app)
+    with app.app_context(), pytest.raises(RuntimeError, match=r"bus\.init_app"):
+        late_bus.flush()
+
+
+def test_database_comes_first(app: Flask, late_bus: SignalBus) -> None:
+    """An app that the database object does not know is refused, with the remedy."""
+    with pytest.raises(RuntimeError, match=r"db\.init_app"):
+        late_bus.init_app(app)
+
+    assert "signalbus" not in app.extensions
+
+
+def test_app_of_another_database_is_refused(
+    app: Flask, db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """A bus serves apps of its own database object only."""
+    with pytest.raises(RuntimeError, match="init_app"):
+        late_bus.init_app(app)
+
+    assert "signalbus" not in app.extensions
+
+
+def test_second_bus_is_refused(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """An app has one bus, whenever the other one comes."""
+    other = SignalBus(late_db)
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    with pytest.raises(RuntimeError, match="already"):
+        other.init_app(app)
+    with pytest.raises(RuntimeError, match="already"):
+        SignalBus(late_db)
+
+    assert late_bus is app.extensions["signalbus"]
+
+
+def test_app_may_be_given_twice(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus, order: t.Any, wire: t.Any
+) -> None:
+    """For an app that has this bus, ``init_app`` does nothing."""
+    late_db.init_app(app)
+    for _ in range(3):
+        late_bus.init_app(app)
+    _record(app, late_db, order(text="a"))
+
+    assert ["a"] == wire.sent
+
+
+def test_app_of_before_needs_no_init_app(
+    app: Flask, db: SQLAlchemy, bus: SignalBus
+) -> None:
+    """``SignalBus(db)`` has the app of *db* at once; ``init_app`` does no harm."""
+    bus.init_app(app)
+
+    assert bus is app.extensions["signalbus"]
+
+
+def test_bus_may_have_several_apps(
+    app: Flask,
+    other_app: Flask,
+    late_db: SQLAlchemy,
+    late_bus: SignalBus,
+    order: t.Any,
+    wire: t.Any,
+) -> None:
+    """Each app's signals are sent from its own database."""
+    late_bus.autoflush = False
+    for each, text in [(app, "a"), (other_app, "b")]:
+        late_db.init_app(each)
+        late_bus.init_app(each)
+        _record(each, late_db, order(text=text))
+    with other_app.app_context():
+        late_bus.flush()
+
+    assert ["b"] == wire.sent
+
+
+class Greeter:
+    """Keeps the apps that it prepared."""
+
+    def __init__(self) -> None:
+        """Begin with no apps."""
+        self.apps: list[tuple[object, object]] = []
+
+    @hookimpl
+    def signalbus_init_app(self, bus: SignalBus, app: Flask) -> None:
+        """Keep the call."""
+        self.apps.append((bus, app))
+
+
+def test_plugins_prepare_an_app_when_it_comes(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """A plugin may be registered before there is any app; it is called once."""
+    greeter = Greeter()
+    late_bus.plugin_manager.register(greeter)
+    before = [*greeter.apps]
+    late_db.init_app(app)
+    for _ in range(2):
+        late_bus.init_app(app)
+
+    assert [] == before
+    assert [(late_bus, app)] == greeter.apps
+
+
+def test_settings_are_checked_when_the_app_comes(
+    new_app: t.Any, engine_url: str, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """An invalid setting is an error of ``init_app``."""
+    app: Flask = new_app(engine_url, SIGNALBUS_AUTOFLUSH="perhaps")
+    late_db.init_app(app)
+    with pytest.raises(SettingError, match="SIGNALBUS_AUTOFLUSH"):
+        late_bus.init_app(app)
+
+
+def test_autoflush_may_be_set_before(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus, order: t.Any, wire: t.Any
+) -> None:
+    """What the program sets on the bus holds for the apps that come."""
+    late_bus.autoflush = False
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    _record(app, late_db, order(text="a"))
+
+    assert [] == wire.sent
+
+
+def test_mixin_initializes_its_bus(app: Flask, other_app: Flask) -> None:
+    """With the mixin, ``db.init_app`` is all that an app needs."""
+
+    class Database(SignalBusMixin, SQLAlchemy):
+        pass
+
+    db = Database()
+    with pytest.raises(RuntimeError, match=r"db\.init_app"):
+        db.signalbus.flush()
+    db.init_app(app)
+    db.init_app(other_app)
+    db.signalbus.init_app(app)
+
+    assert db.signalbus is app.extensions["signalbus"]
+    assert db.signalbus is other_app.extensions["signalbus"]
