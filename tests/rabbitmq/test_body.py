@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 from signalbus_rabbitmq._body import body_writer
-from signalbus_rabbitmq._envelope import message_id_of
+from signalbus_rabbitmq._message_factory import message_id_of
 
 
 class Color(enum.Enum):

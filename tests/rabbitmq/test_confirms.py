@@ -1,4 +1,4 @@
-"""The books of publisher confirms hold for whatever a broker may say."""
+"""Confirms are recorded rightly, whatever a broker may send."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ histories = st.lists(publish | settle, max_size=40)
 History: t.TypeAlias = list[tuple[str, int, bool]]
 
 
-class Ledger:
-    """The same books, kept in the plainest way."""
+class Reference:
+    """The same record, kept in the plainest way."""
 
     def __init__(self) -> None:
         """Begin with nothing published."""
@@ -51,36 +51,36 @@ def nacked(confirms: Confirms) -> list[int]:
     return [index for index in range(len(confirms)) if confirms.is_nacked(index)]
 
 
-def replay(history: History) -> tuple[Confirms, Ledger]:
-    """Keep both books of *history*."""
-    confirms, ledger = Confirms(FIRST_TAG), Ledger()
+def replay(history: History) -> tuple[Confirms, Reference]:
+    """Keep both records of *history*."""
+    confirms, reference = Confirms(FIRST_TAG), Reference()
     for what, number, multiple in history:
         if what == "publish":
             confirms.publish(number)
-            ledger.publish(number)
+            reference.publish(number)
         else:
             getattr(confirms, what)(number, multiple)
-            ledger.settle(what, number, multiple)
-        assert ledger.first(None) == confirms.first_pending()
-    return confirms, ledger
+            reference.settle(what, number, multiple)
+        assert reference.first(None) == confirms.first_pending()
+    return confirms, reference
 
 
 @given(histories)
 def test_every_message_is_what_the_broker_first_said_of_it(history: History) -> None:
     """A message is settled by the first ack or nack that means it, and by no other."""
-    confirms, ledger = replay(history)
+    confirms, reference = replay(history)
 
-    assert ledger.indexes(None) == confirms.pending_indexes()
-    assert ledger.indexes("nack") == nacked(confirms)
+    assert reference.indexes(None) == confirms.pending_indexes()
+    assert reference.indexes("nack") == nacked(confirms)
 
 
 @given(histories)
 def test_pending_counts_what_the_broker_said_nothing_about(history: History) -> None:
     """A batch is waited for exactly as long as something of it is not settled."""
-    confirms, ledger = replay(history)
+    confirms, reference = replay(history)
 
-    assert len(ledger.indexes(None)) == confirms.pending
-    assert len(ledger.said) == len(confirms)
+    assert len(reference.indexes(None)) == confirms.pending
+    assert len(reference.said) == len(confirms)
 
 
 def test_multiple_settles_all_up_to_its_tag() -> None:

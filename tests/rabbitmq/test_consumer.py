@@ -368,7 +368,7 @@ def test_a_message_that_was_held_for_long_goes_back_to_the_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """RabbitMQ closes the channel of who keeps a message; its next attempt is anew."""
-    monkeypatch.setattr(_retries, "HELD_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(_retries, "MAX_HELD_SECONDS", 0.0)
     fill(1)
     seen: list[bytes] = []
 
@@ -393,7 +393,7 @@ def test_an_answer_must_be_true_or_false(
     """Who forgets to answer loses no message: it is as good as an exception."""
     fill(1)
 
-    with pytest.raises(TerminatedConsumption, match=f"answered {answer!r}"):
+    with pytest.raises(TerminatedConsumption, match=f"returned {answer!r}"):
         consumer_of(queue, lambda body: answer, draining_mode=True, **SOON).start()
 
     assert [b"0"] == broker.bodies(queue)

@@ -210,13 +210,38 @@ def test_misdeclared_models_are_refused(
 
 
 def test_a_model_gets_a_good_burst_count(shop: Shop) -> None:
-    """Who says nothing gets ours; who says something keeps it."""
+    """A model that declares none gets ours, and nothing is written on its class."""
     address = {"signalbus_exchange": "", "signalbus_routing_key": ""}
     paid = shop.declare(**address)
     sold = shop.declare("Sold", **address, signalbus_burst_count=7)
     shop.bus.get_signal_models()
 
-    assert (1000, 7) == (paid.signalbus_burst_count, sold.signalbus_burst_count)
+    counts = [shop.bus.declaration(each).burst_count for each in (paid, sold)]
+
+    assert [1000, 7] == counts
+    assert "signalbus_burst_count" not in vars(paid)
+
+
+def test_a_model_that_sends_itself_does_not_inherit_the_burst_count(shop: Shop) -> None:
+    """The count of its base suits RabbitMQ, and not a method of the model's own."""
+    paid = shop.declare(
+        signalbus_exchange="",
+        signalbus_routing_key="",
+        __mapper_args__={"polymorphic_on": "text", "polymorphic_identity": "paid"},
+    )
+    mailed = type(
+        "Mailed",
+        (paid,),
+        {
+            "__mapper_args__": {"polymorphic_identity": "mailed"},
+            "send_signalbus_message": lambda self: None,
+        },
+    )
+    shop.bus.get_signal_models()
+
+    counts = [shop.bus.declaration(each).burst_count for each in (paid, mailed)]
+
+    assert [1000, 1] == counts
 
 
 def test_send_methods_come_before_the_broker(shop: Shop) -> None:

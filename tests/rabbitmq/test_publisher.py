@@ -17,8 +17,8 @@ from signalbus_rabbitmq import NackedError
 from signalbus_rabbitmq import Publisher
 from signalbus_rabbitmq import RefusedError
 from signalbus_rabbitmq import ReturnedError
-from signalbus_rabbitmq._link import Link
-from signalbus_rabbitmq._pool import Pool
+from signalbus_rabbitmq._channel import ConfirmChannel
+from signalbus_rabbitmq._pool import ConnectionPool
 
 if t.TYPE_CHECKING:
     from conftest import Broker
@@ -202,10 +202,10 @@ def test_closing_takes_about_a_second_for_all_connections(
     proxy: Proxy, broker: Broker
 ) -> None:
     """A broker that does not answer is not waited for again by each connection."""
-    pool = Pool()
+    pool = ConnectionPool()
     parameters = pika.URLParameters(proxy.url)
     for _ in range(10):
-        pool.put(Link.open(parameters, time.monotonic() + 10))
+        pool.put(ConfirmChannel.open(parameters, time.monotonic() + 10))
     proxy.silence()
     started = time.monotonic()
 
@@ -420,7 +420,9 @@ def test_a_malformed_url_is_named_and_not_shown(url: t.Any) -> None:
     """Whatever is wrong with a URL, its password does not get into the error."""
     app = Flask("shop")
     app.config["SIGNALBUS_RABBITMQ_URL"] = url
-    with pytest.raises(ValueError, match="SIGNALBUS_RABBITMQ_URL is no AMQP") as caught:
+    with pytest.raises(
+        ValueError, match="SIGNALBUS_RABBITMQ_URL is not an AMQP"
+    ) as caught:
         Publisher(app)
 
     assert "cret" not in repr(caught.value)

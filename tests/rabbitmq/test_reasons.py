@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from signalbus_rabbitmq import Message
-from signalbus_rabbitmq._delivery import describe
+from signalbus_rabbitmq._failures import describe
 
 if t.TYPE_CHECKING:
     from pathlib import Path

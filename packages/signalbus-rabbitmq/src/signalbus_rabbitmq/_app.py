@@ -1,4 +1,4 @@
-"""Refuse what is not an app where one is wanted."""
+"""Check that an argument is an app."""
 
 from __future__ import annotations
 

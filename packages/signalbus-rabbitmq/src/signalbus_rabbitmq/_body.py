@@ -1,4 +1,4 @@
-"""The bodies of signals: what a plugin is given, as bytes."""
+"""Make the bodies of messages from signals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import sqlalchemy.orm as sa_orm
 
 WriteBody: t.TypeAlias = t.Callable[[t.Any], bytes]
 
-#: The types whose values may be enums that JSON would take for strings or numbers.
+#: The types whose values may be enums that JSON would write as strings or numbers.
 _MAY_BE_ENUM = (sa.Enum, sa.ARRAY, sa.types.TypeDecorator)
 
 
 def body_writer(model: type[t.Any]) -> tuple[str, WriteBody]:
-    """Return the content type of *model*'s signals, and what writes their bodies.
+    """Return the content type of *model*'s messages, and a function that makes bodies.
 
     The model's own ``signalbus_body`` comes first, then ``__marshmallow_schema__``,
     then JSON of the columns.
@@ -36,7 +36,7 @@ def body_writer(model: type[t.Any]) -> tuple[str, WriteBody]:
 
 
 def _json_writer(mapper: sa_orm.Mapper[t.Any]) -> WriteBody:
-    """Return what writes the columns of *mapper* as a JSON object."""
+    """Return a function that writes the columns of *mapper* as a JSON object."""
     columns = {
         attribute.key: attribute.columns[0]
         for attribute in mapper.column_attrs
@@ -70,7 +70,7 @@ def _by_name(value: t.Any) -> t.Any:
 
 
 def _as_json(value: t.Any) -> t.Any:
-    """Return *value*, which JSON does not know, as something that it knows."""
+    """Return *value*, of a type that JSON does not have, as one that it has."""
     if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
     if isinstance(value, dt.timedelta):
@@ -82,7 +82,7 @@ def _as_json(value: t.Any) -> t.Any:
     if isinstance(value, enum.Enum):
         return value.name
     raise TypeError(
-        f"A {type(value).__name__} has no place in JSON. Install signalbus-marshmallow,"
+        f"JSON has no type for a {type(value).__name__}. Install signalbus-marshmallow,"
         " or define signalbus_body(signal) on the model."
     )
 

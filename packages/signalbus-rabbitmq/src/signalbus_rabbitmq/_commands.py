@@ -15,9 +15,8 @@ from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import escape_controls
 
-from signalbus_rabbitmq import _carrier
-from signalbus_rabbitmq import _declared
 from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _sender
 from signalbus_rabbitmq._check import check as check_all
 from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._declare import Binding
@@ -25,11 +24,12 @@ from signalbus_rabbitmq._declare import Plan
 from signalbus_rabbitmq._declare import declare as declare_all
 from signalbus_rabbitmq._management import Management
 from signalbus_rabbitmq._management import ManagementError
+from signalbus_rabbitmq._model_check import BROKER
 from signalbus_rabbitmq._runner import Runner
-from signalbus_rabbitmq._topology import Asker
-from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
+from signalbus_rabbitmq._topology import ReportLine
 from signalbus_rabbitmq._topology import Target
+from signalbus_rabbitmq._topology import TopologyClient
 from signalbus_rabbitmq.consumer import Consumer
 from signalbus_rabbitmq.consumer import check_processing
 
@@ -44,7 +44,7 @@ EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 
 _QUEUE = "SIGNALBUS_RABBITMQ_QUEUE"
 
-_NO_MODEL = f"No signal model names the broker {_declared.BROKER!r}."
+_NO_MODEL = f"No signal model names the broker {BROKER!r}."
 
 F = t.TypeVar("F", bound="t.Callable[..., None]")
 
@@ -54,9 +54,9 @@ rabbitmq = click.Group(
 
 
 def _in_app(command: F) -> F:
-    """Run *command* in the context of the app; show errors of signalbus as one line.
+    """Run *command* in the context of the app, and show errors as one line.
 
-    Flask's own way to do it shows a traceback when the app cannot be loaded.
+    Flask's own decorator shows a traceback when the app cannot be loaded.
     """
 
     @functools.wraps(command)
@@ -78,15 +78,14 @@ def _in_app(command: F) -> F:
 def consume(consumer: str, drain: bool) -> None:
     """Consume messages until told to stop.
 
-    MODULE:CONSUMER is where the consumer is: an instance of signalbus_rabbitmq.Consumer
-    or a subclass of it.
+    MODULE:CONSUMER names an instance of signalbus_rabbitmq.Consumer, or a subclass.
 
-    When the connection is lost or the queue is missing, it starts again after a wait
-    that grows. SIGTERM and SIGINT end it when the messages at hand are done; a second
-    one ends it at once, and what was at hand goes back to the queue.
+    If the connection is lost or the queue is missing, consuming starts again after a
+    growing wait. SIGTERM and SIGINT end it when the messages at hand are processed. A
+    second one ends it at once, and the messages at hand go back to the queue.
 
-    With --drain, it does not start again: it exits with 1 if the broker cannot be
-    reached, if the connection is lost, and if the queue is missing; also if messages
+    With --drain, it does not start again. The exit status is 1 if the broker cannot be
+    reached, if the connection is lost, or if the queue is missing; and also if messages
     could not be processed, and were rejected or went back to the queue.
     """
     found = _find_consumer(consumer)
@@ -98,28 +97,28 @@ def consume(consumer: str, drain: bool) -> None:
 @click.option(
     "--management",
     metavar="URL",
-    help="Where the management API is: look for bindings, too.",
+    help="The URL of the management API. Bindings are then checked, too.",
 )
 @_in_app
 def check(management: str | None) -> None:
-    """Tell whether RabbitMQ can be reached and has what the app needs.
+    """Check that RabbitMQ can be reached and has what the app needs.
 
-    That is the exchanges of the models (for models that use the default exchange: their
-    queues), and the queue of the consumer if SIGNALBUS_RABBITMQ_QUEUE is set. Exits
-    with 1 if something is missing.
+    These are the exchanges of the models (for models that use the default exchange,
+    their queues), and the queue of the consumer if SIGNALBUS_RABBITMQ_QUEUE is set. The
+    exit status is 1 if something is missing.
 
-    AMQP has no way to ask whether anything is bound to an exchange. The management API
-    has: with --management http://HOST:15672, an exchange that has neither a binding nor
-    an alternate exchange is wrong, too.
+    AMQP cannot show whether anything is bound to an exchange. With --management
+    http://HOST:15672, the management API is asked: then it is an error, too, if an
+    exchange has neither a binding nor an alternate exchange.
     """
     parameters = _url_parameters()
     models = _models()
     queue = flask.current_app.config.get(_QUEUE)
     api = management and Management(management, parameters, CHECK_TIMEOUT)
-    with _ask(parameters) as (asker, address):
-        click.echo(f"RabbitMQ at {address} is there.")
-        _tell_if_none(models)
-        is_wrong = _tell_all(check_all(models, queue, asker, api or None))
+    with _connect(parameters) as (client, address):
+        click.echo(f"RabbitMQ at {address}: ok")
+        _echo_if_none(models)
+        is_wrong = _echo_all(check_all(models, queue, client, api or None))
     if is_wrong:
         raise click.exceptions.Exit(1)
 
@@ -128,7 +127,7 @@ def check(management: str | None) -> None:
 @click.option(
     "--queue",
     metavar="NAME",
-    help="The queue of the consumer, if not that of SIGNALBUS_RABBITMQ_QUEUE.",
+    help="The queue of the consumer. Default: SIGNALBUS_RABBITMQ_QUEUE.",
 )
 @click.option(
     "--bind",
@@ -144,13 +143,15 @@ def check(management: str | None) -> None:
     metavar="[EXCHANGE=]TYPE",
     multiple=True,
     callback=lambda _context, _option, values: dict(map(_exchange_type, values)),
-    help="The type of new exchanges, or of one: topic unless said otherwise.",
+    help="The type of new exchanges, or of one of them. Default: topic.",
 )
-@click.option("--classic", is_flag=True, help="Make classic queues, not quorum queues.")
+@click.option(
+    "--classic", is_flag=True, help="Create classic queues, not quorum queues."
+)
 @click.option(
     "--no-dead-letters",
     is_flag=True,
-    help="Make no queue for what is rejected: that is dropped.",
+    help="Create no queues for rejected messages, which are then dropped.",
 )
 @_in_app
 def declare(
@@ -162,13 +163,13 @@ def declare(
 ) -> None:
     """Create the exchanges and queues that the app needs, where they are missing.
 
-    These are the exchanges of the models (for models that use the default exchange:
-    their queues), the queue of the consumer, and what it is bound to. All are durable.
-    A queue is a quorum queue, and what is rejected goes to a queue of the same name
-    with ".dead" at the end.
+    These are the exchanges of the models (for models that use the default exchange,
+    their queues), the queue of the consumer, and the exchanges that it is bound to. All
+    are durable. Queues are quorum queues. Rejected messages go to a queue of the same
+    name with ".dead" at the end.
 
-    It changes nothing that exists, and can be repeated. Exits with 1 if something
-    exists with other properties, or may not be created.
+    The command changes nothing that exists, and can be repeated. The exit status is 1
+    if something exists with other properties, or may not be created.
     """
     queue = queue or flask.current_app.config.get(_QUEUE)
     if bindings and not queue:
@@ -193,13 +194,13 @@ def declare(
         raise click.UsageError(
             f"{_NO_MODEL} There is nothing to declare. Give --queue, or set {_QUEUE}."
         )
-    _tell_if_none(models)
+    _echo_if_none(models)
     _carry_out(plan)
 
 
 def _carry_out(plan: Plan) -> None:
-    with _ask(_url_parameters()) as (asker, _):
-        is_wrong = _tell_all(declare_all(plan, asker))
+    with _connect(_url_parameters()) as (client, _):
+        is_wrong = _echo_all(declare_all(plan, client))
     if is_wrong:
         raise click.exceptions.Exit(1)
 
@@ -226,39 +227,43 @@ def _exchange_type(value: str) -> tuple[str, str]:
 
 
 def _url_parameters() -> pika.ConnectionParameters:
-    url = flask.current_app.config.get(_carrier.URL)
+    url = flask.current_app.config.get(_sender.URL)
     if not url:
         raise SettingError(
-            f"{_carrier.URL} is not set in app.config. Set it to the broker's URL."
+            f"{_sender.URL} is not set in app.config. Set it to the broker's URL."
         )
-    return _parameters.parse(url, _carrier.URL)
+    return _parameters.parse(url, _sender.URL)
 
 
 @contextlib.contextmanager
-def _ask(parameters: pika.ConnectionParameters) -> t.Iterator[tuple[Asker, str]]:
-    """Connect, and give someone to ask, and the broker's address."""
+def _connect(
+    parameters: pika.ConnectionParameters,
+) -> t.Iterator[tuple[TopologyClient, str]]:
+    """Connect. Yield a client for the topology, and the broker's address."""
     deadline = time.monotonic() + CHECK_TIMEOUT
     connection = Connection.connect(parameters, deadline)
     try:
-        yield Asker(connection, deadline), connection.address
+        yield TopologyClient(connection, deadline), connection.address
     finally:
-        connection.shut()
+        connection.disconnect()
 
 
 def _models() -> list[type[t.Any]]:
-    """Return the models that are sent from here; none for an app without a bus."""
+    """Return the models that RabbitMQ sends. An app without a bus has none."""
     bus = flask.current_app.extensions.get("signalbus")
-    models = bus.get_signal_models() if bus else []
-    return [model for model in models if _declared.is_ours(model)]
+    if bus is None:
+        return []
+    models = bus.get_signal_models()
+    return [model for model in models if bus.declaration(model).broker == BROKER]
 
 
-def _tell_if_none(models: list[type[t.Any]]) -> None:
+def _echo_if_none(models: list[type[t.Any]]) -> None:
     if not models:
         click.echo(_NO_MODEL)
 
 
-def _tell_all(lines: t.Iterable[Line]) -> bool:
-    """Print each line as it comes; return whether something is wrong."""
+def _echo_all(lines: t.Iterable[ReportLine]) -> bool:
+    """Print each line as it comes. Return whether something is wrong."""
     is_wrong = False
     for line in lines:
         is_wrong = is_wrong or bool(line.complaint)

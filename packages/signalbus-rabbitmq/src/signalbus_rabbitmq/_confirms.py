@@ -1,4 +1,4 @@
-"""Keep the books of publisher confirms: what was published, what the broker settled."""
+"""Publisher confirms: which messages the broker has acknowledged, and which not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Confirms:
     """The confirms of messages published in a row on one channel.
 
     The broker numbers what a channel publishes; *first_tag* is the number of the first
-    message here. Messages are known by their index, from 0. No message is settled
-    twice, and what the broker says about messages that are not ours is ignored.
+    message here. A message is known by its index, from 0. No message is settled twice,
+    and acks for messages that are not among these are ignored.
     """
 
     def __init__(self, first_tag: int) -> None:
@@ -27,31 +27,31 @@ class Confirms:
         return len(self._states)
 
     def publish(self, count: int) -> None:
-        """Note that *count* more messages were published."""
+        """Record that *count* more messages were published."""
         self._states.extend(bytes(count))
         self.pending += count
 
     def ack(self, tag: int, multiple: bool) -> None:
-        """Note that the broker has message *tag*, or all *multiple* up to it."""
+        """Record that the broker has message *tag*, or all *multiple* up to it."""
         self._settle(tag, multiple, CONFIRMED)
 
     def nack(self, tag: int, multiple: bool) -> None:
-        """Note that the broker refused message *tag*, or all *multiple* up to it."""
+        """Record that the broker refused message *tag*, or all *multiple* up to it."""
         self.has_nacks = True
         self._settle(tag, multiple, NACKED)
 
     def first_pending(self) -> int:
-        """Return the first message that the broker said nothing about, or the end."""
+        """Return the first message that is not settled, or the end."""
         found = self._states.find(PENDING, self._low)
         self._low = len(self._states) if found < 0 else found
         return self._low
 
     def is_nacked(self, index: int) -> bool:
-        """Tell whether the broker refused the message at *index*."""
+        """Return whether the broker refused the message at *index*."""
         return self._states[index] == NACKED
 
     def pending_indexes(self) -> list[int]:
-        """Return the messages that the broker said nothing about, so far."""
+        """Return the messages that are not settled."""
         return [index for index, state in enumerate(self._states) if state == PENDING]
 
     def _settle(self, tag: int, multiple: bool, state: int) -> None:
@@ -63,7 +63,7 @@ class Confirms:
             )
 
     def _end(self, tag: int) -> int:
-        """Return the index after that of *tag*; by AMQP, tag 0 stands for all."""
+        """Return the index after that of *tag*. In AMQP, tag 0 stands for all."""
         count = len(self._states)
         return count if tag == 0 else min(tag - self._first_tag + 1, count)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import typing as t
 
 from signalbus_rabbitmq._topology import PRECONDITION_FAILED
-from signalbus_rabbitmq._topology import Line
 from signalbus_rabbitmq._topology import Queue
+from signalbus_rabbitmq._topology import ReportLine
 from signalbus_rabbitmq._topology import Target
 
 if t.TYPE_CHECKING:
-    from signalbus_rabbitmq._topology import Answer
-    from signalbus_rabbitmq._topology import Asker
+    from signalbus_rabbitmq._topology import Reply
+    from signalbus_rabbitmq._topology import TopologyClient
 
 #: What to do about something that exists with other properties.
 REMEDIES = {
@@ -21,20 +21,20 @@ REMEDIES = {
 
 
 class Binding(t.NamedTuple):
-    """What a queue gets: messages of an exchange, by their routing key."""
+    """A binding of a queue to an exchange, by a routing key."""
 
     exchange: str
     routing_key: str
 
 
 class Plan(t.NamedTuple):
-    """What shall be there.
+    """What is to be declared.
 
     :param exchanges: the exchanges that models send to.
     :param queues: the queues, of models and of the consumer.
     :param queue: the name of the queue that the bindings are for.
-    :param bindings: what it gets.
-    :param exchange_type: tells the type of an exchange.
+    :param bindings: its bindings.
+    :param exchange_type: returns the type of an exchange.
     """
 
     exchanges: list[str]
@@ -44,34 +44,36 @@ class Plan(t.NamedTuple):
     exchange_type: t.Callable[[str], str]
 
 
-def declare(plan: Plan, asker: Asker) -> t.Iterator[Line]:
-    """Declare all of *plan*, whatever else fails, and tell about each."""
+def declare(plan: Plan, client: TopologyClient) -> t.Iterator[ReportLine]:
+    """Declare all of *plan*, whatever else fails, and report each."""
     for exchange in plan.exchanges:
-        answer = asker.declare_exchange(exchange, plan.exchange_type(exchange))
-        yield _line(Target("exchange", exchange), answer)
+        reply = client.declare_exchange(exchange, plan.exchange_type(exchange))
+        yield _line(Target("exchange", exchange), reply)
     for queue in plan.queues:
-        yield _line(Target("queue", queue.name), asker.declare_queue(queue))
+        yield _line(Target("queue", queue.name), client.declare_queue(queue))
     for binding in plan.bindings:
-        yield from _bind(plan, binding, asker)
+        yield from _bind(plan, binding, client)
 
 
-def _bind(plan: Plan, binding: Binding, asker: Asker) -> t.Iterator[Line]:
-    """Bind the queue; if the exchange is somebody else's, create it where missing."""
+def _bind(
+    plan: Plan, binding: Binding, client: TopologyClient
+) -> t.Iterator[ReportLine]:
+    """Bind the queue. Create the exchange if it is missing and not a model's."""
     target = Target("exchange", binding.exchange)
-    if binding.exchange not in plan.exchanges and asker.find(target).refusal:
+    if binding.exchange not in plan.exchanges and client.find(target).refusal:
         exchange_type = plan.exchange_type(binding.exchange)
-        answer = asker.declare_exchange(binding.exchange, exchange_type)
-        yield _line(target, answer)
-    answer = asker.bind(plan.queue or "", binding.exchange, binding.routing_key)
+        reply = client.declare_exchange(binding.exchange, exchange_type)
+        yield _line(target, reply)
+    reply = client.bind(plan.queue or "", binding.exchange, binding.routing_key)
     what = f"binding of queue {plan.queue!r} to {target}, key {binding.routing_key!r}"
-    yield Line(what, answer.refusal)
+    yield ReportLine(what, reply.refusal)
 
 
-def _line(target: Target, answer: Answer) -> Line:
-    if answer.code != PRECONDITION_FAILED:
-        return Line(str(target), answer.refusal)
-    return Line(
+def _line(target: Target, reply: Reply) -> ReportLine:
+    if reply.code != PRECONDITION_FAILED:
+        return ReportLine(str(target), reply.refusal)
+    return ReportLine(
         str(target),
-        f"it exists with other properties: {answer.refusal}."
-        f" {REMEDIES[target.kind]} if nobody needs it, and declare it again.",
+        f"it exists with other properties: {reply.refusal}."
+        f" {REMEDIES[target.kind]} if it is not needed, and declare it again.",
     )

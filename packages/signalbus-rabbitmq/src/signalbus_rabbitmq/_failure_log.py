@@ -1,4 +1,4 @@
-"""Log the failures of messages: each kind when it begins, and then now and again."""
+"""Log failures of messages: each kind in full once a minute, the others as a count."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from signalbus.exceptions import escape_controls
 
 logger = logging.getLogger("signalbus.rabbitmq")
 
-#: How long failures that are alike are only counted, in seconds.
-SILENCE = 60.0
+#: How long failures of the same kind are only counted, in seconds.
+QUIET_SECONDS = 60.0
 
 #: The type of an exception, and where it was raised.
 Kind: t.TypeAlias = "tuple[type[BaseException], object, int]"
 
 
 class FailureLog:
-    """Log a failure with its traceback, and those like it as a number, once a minute.
+    """Logs a failure with its traceback, and others of its kind as a count.
 
-    A database that is down fails every message: that is one line a minute, not one a
-    message. The level ``DEBUG`` has them all.
+    A database that is down fails every message: that is one line per minute, not one
+    per message. The level ``DEBUG`` has them all.
     """
 
     def __init__(self) -> None:
         self._logged: dict[Kind, float] = {}
-        self._silent: dict[Kind, int] = {}
+        self._counts: dict[Kind, int] = {}
 
-    def note(self, what: str, error: Exception) -> None:
-        """Log *what* failed, because of *error*, unless it is one of many."""
+    def warn(self, what: str, error: Exception) -> None:
+        """Log that *what* failed because of *error*, in full or as one of a count."""
         kind = _kind(error)
         if not self._is_due(kind):
-            self._silent[kind] = self._silent.get(kind, 0) + 1
+            self._counts[kind] = self._counts.get(kind, 0) + 1
             logger.debug("%s %s", what, describe(error))
             return
-        others = self._silent.pop(kind, 0)
-        counted = f" (And {others:,} failures like this since the last.)"
+        others = self._counts.pop(kind, 0)
+        counted = f" ({others:,} more failures of this kind since the last line.)"
         logger.warning(
             "%s %s%s", what, describe(error), counted if others else "", exc_info=error
         )
 
-    def tell(self, what: str, error: Exception) -> None:
-        """Log the end of *what* as an error; with a traceback, unless there was one."""
+    def error(self, what: str, error: Exception) -> None:
+        """Log the last failure of *what* as an error. Omit a known traceback."""
         trace = error if self._is_due(_kind(error)) else None
         logger.error("%s %s", what, describe(error), exc_info=trace)
 
     def _is_due(self, kind: Kind) -> bool:
-        """Tell whether to log a failure of this kind in full; note that it is done."""
+        """Return whether a failure of this kind is to be logged in full now."""
         now = time.monotonic()
-        if now - self._logged.get(kind, -SILENCE) < SILENCE:
+        if now - self._logged.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
             return False
         self._logged[kind] = now
         return True
@@ -66,7 +66,7 @@ def escape_traceback(record: logging.LogRecord) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the type and text of *error* as a single line that ends in a stop."""
+    """Return the type and text of *error* as a single line that ends in a full stop."""
     return describe_error(error).rstrip(".") + "."
 
 

@@ -1,4 +1,4 @@
-"""Write messages as AMQP frames, sparing what the messages of a batch have in common.
+"""Encode messages as AMQP frames, and what they have in common only once.
 
 pika builds a method frame, a header frame and the body frames of every message from
 objects. Most messages of a batch differ in their body and message id alone, so here
@@ -20,12 +20,12 @@ from signalbus_rabbitmq.message import PERSISTENT
 from signalbus_rabbitmq.message import Message
 from signalbus_rabbitmq.message import MessageProperties
 
-#: The longest exchange name, routing key or message id that AMQP knows, in bytes.
+#: The longest exchange name, routing key or message id in AMQP, in bytes.
 SHORT_STRING_MAX = 255
 
-#: How many different properties an encoder remembers: where they are many, they are
-#: different each time.
-MAX_SURROUNDINGS = 100
+#: How many different properties an encoder remembers. Where there are more, they are
+#: probably different for each message.
+MAX_KNOWN_PROPERTIES = 100
 
 # The properties go over the wire in this order, the message id in their midst.
 _BEFORE = (
@@ -53,7 +53,7 @@ _FRAME_OVERHEAD = 8
 _NO_HEADERS: dict[str, t.Any] = {}
 
 
-class _Surroundings(t.NamedTuple):
+class _EncodedProperties(t.NamedTuple):
     """The encoded properties of a message, but for its message id."""
 
     flags: int
@@ -62,10 +62,10 @@ class _Surroundings(t.NamedTuple):
 
 
 class FrameEncoder:
-    """Encode the messages of one batch for one channel.
+    """Encodes the messages of one batch for one channel.
 
-    The headers of a message must not change while the encoder is in use: they are known
-    by their identity, for comparing them takes as long as encoding them.
+    The headers of a message must not change while the encoder is in use: they are
+    recognised by their identity, because comparing takes as long as encoding.
 
     :param frame_max: the largest frame that the broker takes, in bytes.
     """
@@ -75,14 +75,14 @@ class FrameEncoder:
         self._frame_max = frame_max
         self._body_max = frame_max - _FRAME_OVERHEAD
         self._methods: dict[tuple[str, str, bool], bytes] = {}
-        # With the headers, which so stay alive: nothing else gets their identity.
-        self._surroundings: dict[t.Hashable, tuple[_Surroundings, t.Any]] = {}
+        # With the headers, to keep them alive: nothing else gets their identity then.
+        self._known_properties: dict[t.Hashable, tuple[_EncodedProperties, t.Any]] = {}
 
     def encode(self, message: Message) -> bytes:
         """Return all frames of *message*.
 
-        A message of wrong types is a :exc:`TypeError`, one that AMQP cannot carry is a
-        :exc:`ValueError`; both say what is wrong.
+        Raise a :exc:`TypeError` for a message of wrong types, and a :exc:`ValueError`
+        for one that AMQP cannot carry.
         """
         exchange, routing_key, body, properties, mandatory = message
         if type(body) is not bytes:
@@ -113,7 +113,7 @@ class FrameEncoder:
     ) -> bytes:
         if properties is None:
             properties = PERSISTENT
-        flags, before, after = self._surround(properties)
+        flags, before, after = self._encode_properties(properties)
         message_id = b""
         if properties.message_id is not None:
             message_id = _encode_message_id(properties.message_id)
@@ -121,8 +121,8 @@ class FrameEncoder:
         size = _HEADER_FIXED + len(before) + len(message_id) + len(after)
         if size > self._body_max:
             raise ValueError(
-                f"The properties of a message have to fit in {self._frame_max} bytes;"
-                f" these take {size}. Put what is large into the body."
+                f"The properties of a message must fit into {self._frame_max} bytes;"
+                f" these take {size}. Move what is large to the body."
             )
         start = _HEADER.pack(
             pika.spec.FRAME_HEADER,
@@ -135,7 +135,7 @@ class FrameEncoder:
         )
         return b"".join((start, before, message_id, after, _END))
 
-    def _surround(self, properties: MessageProperties) -> _Surroundings:
+    def _encode_properties(self, properties: MessageProperties) -> _EncodedProperties:
         if not isinstance(properties, pika.BasicProperties):
             raise TypeError(
                 "The properties of a message are MessageProperties, not"
@@ -146,22 +146,22 @@ class FrameEncoder:
             headers = _NO_HEADERS
         key = _hashable_values(properties), id(headers)
         try:
-            known = self._surroundings.get(key)
+            known = self._known_properties.get(key)
         except TypeError as error:
             raise unencodable(properties, _BEFORE + _AFTER, error) from error
         return known[0] if known else self._remember(key, properties)
 
     def _remember(
         self, key: t.Hashable, properties: MessageProperties
-    ) -> _Surroundings:
-        if len(self._surroundings) >= MAX_SURROUNDINGS:
-            self._surroundings.clear()
-        surroundings = _encode_surroundings(properties)
-        self._surroundings[key] = surroundings, properties.headers
-        return surroundings
+    ) -> _EncodedProperties:
+        if len(self._known_properties) >= MAX_KNOWN_PROPERTIES:
+            self._known_properties.clear()
+        encoded = _encode_without_id(properties)
+        self._known_properties[key] = encoded, properties.headers
+        return encoded
 
     def _split(self, body: bytes) -> t.Iterator[bytes | memoryview]:
-        """Yield the parts of as many frames as *body* takes."""
+        """Yield the parts of all frames of *body*."""
         view = memoryview(body)
         for start in range(0, len(body), self._body_max):
             piece = view[start : start + self._body_max]
@@ -170,10 +170,10 @@ class FrameEncoder:
             yield _END
 
 
-def _encode_surroundings(properties: MessageProperties) -> _Surroundings:
+def _encode_without_id(properties: MessageProperties) -> _EncodedProperties:
     flags_before, before = _encode_some(properties, _BEFORE)
     flags_after, after = _encode_some(properties, _AFTER)
-    return _Surroundings(flags_before | flags_after, before, after)
+    return _EncodedProperties(flags_before | flags_after, before, after)
 
 
 def _encode_some(

@@ -1,4 +1,4 @@
-"""Ask the management API what AMQP cannot tell: whether anything is bound."""
+"""Ask the management API what AMQP does not show: whether anything is bound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if t.TYPE_CHECKING:
 
 
 class ManagementError(Exception):
-    """The management API does not answer, or refuses."""
+    """The management API does not reply, or refuses."""
 
 
 class Management:
     """The management API of a broker, for the virtual host of its AMQP URL.
 
-    :param url: where the API is, such as ``http://localhost:15672``. Unless it has a
+    :param url: the URL of the API, such as ``http://localhost:15672``. Unless it has a
         user and password, those of *parameters* are used.
     :param timeout: how long each request may take, in seconds.
     """
@@ -39,7 +39,7 @@ class Management:
         self._timeout = timeout
 
     def has_way_out(self, exchange: str) -> bool:
-        """Tell whether *exchange* has a binding or an alternate exchange."""
+        """Return whether *exchange* has a binding or an alternate exchange."""
         path = f"exchanges/{self._vhost}/{urllib.parse.quote(exchange, safe='')}"
         if self._get(f"{path}/bindings/source"):
             return True

@@ -1,4 +1,4 @@
-"""The way to a broker: what the URL says, and limits where it says nothing."""
+"""How to connect to a broker: the URL, and limits where the URL sets none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import urllib.parse
 import pika
 from signalbus.exceptions import SettingError
 
-#: The beginnings of an AMQP URL; pika itself takes others, and what has none.
+#: The schemes of AMQP URLs. pika itself accepts others, and URLs without one.
 SCHEMES = frozenset({"amqp", "amqps"})
 
-#: Limits, in seconds, for what the URL's query does not set; pika waits for a blocked
-#: connection for ever, and longer for the others.
+#: Limits, in seconds, for what the URL's query does not set. pika's own are longer, and
+#: it waits for a blocked connection for ever.
 LIMITS = {
     "socket_timeout": 5.0,
     "stack_timeout": 10.0,
@@ -21,9 +21,9 @@ LIMITS = {
 
 
 def parse(url: t.Any, setting: str) -> pika.URLParameters:
-    """Return the parameters that *url* stands for; errors name *setting*, never *url*.
+    """Return the parameters of *url*. Errors name *setting*, and never show *url*.
 
-    An AMQP URL has a user and a password in it, and what the parsers say about a
+    An AMQP URL contains a user and a password, and the parsers' errors about a
     malformed one may quote them.
     """
     try:
@@ -45,7 +45,7 @@ def address(parameters: pika.ConnectionParameters) -> str:
 
 def _malformed(setting: str) -> str:
     return (
-        f"{setting} is no AMQP URL. Write it as amqp://USER:PASSWORD@HOST:PORT/VHOST,"
+        f"{setting} is not an AMQP URL. Write it as amqp://USER:PASSWORD@HOST:PORT/VHOST,"
         " with special characters percent-encoded (the virtual host '/' is %2F), and"
         " only parameters that pika.URLParameters knows."
     )

@@ -1,8 +1,7 @@
-"""Keep down what pika logs about our own connections.
+"""Log at level DEBUG what pika logs about connections of signalbus.
 
-It tells of each failure in several lines at level ERROR, for every attempt; the errors
-that we raise say the same. What pika logs about the user's own connections stays as it
-is.
+pika logs several lines at level ERROR for every failed attempt; the errors that
+signalbus raises say the same. Connections of the user's own are logged as usual.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import logging
 import threading
 import typing as t
 import weakref
+
+from signalbus_rabbitmq._pika_internals import loop_served_by
 
 #: Where pika logs what happens to a connection.
 LOGGERS = (
@@ -32,7 +33,7 @@ _loops: weakref.WeakSet[t.Any] = weakref.WeakSet()
 
 @contextlib.contextmanager
 def demoted() -> t.Iterator[None]:
-    """Have what pika logs meanwhile, in this thread, at level DEBUG."""
+    """Log at level DEBUG what pika logs in this thread, while in this context."""
     before = _is_demoting()
     _here.is_demoting = True
     try:
@@ -51,9 +52,8 @@ def _is_demoting() -> bool:
 
 
 def _is_lookup(thread: threading.Thread) -> bool:
-    """Return whether *thread* is one that pika has started for a loop of ours."""
-    resolver = getattr(getattr(thread, "function", None), "__self__", None)
-    loop = getattr(resolver, "_loop", None)
+    """Return whether pika has started *thread* for one of these loops."""
+    loop = loop_served_by(thread)
     return loop is not None and loop in _loops
 
 

@@ -1,61 +1,59 @@
-"""The open links of a publisher that nobody publishes through at the moment."""
+"""The open connections of a publisher that are not in use."""
 
 from __future__ import annotations
 
-import collections
 import os
+import queue
 import time
 import typing as t
 
-from signalbus_rabbitmq._connection import FAREWELL
+from signalbus_rabbitmq._connection import CLOSE_TIMEOUT
 
 if t.TYPE_CHECKING:
-    from signalbus_rabbitmq._link import Link
+    from signalbus_rabbitmq._channel import ConfirmChannel
 
-#: How many links are kept open for later.
+#: How many channels, each with its connection, are kept open for later.
 MAX_IDLE = 10
 
 
-class Pool:
-    """Links that wait for their next user, the last used first.
+class ConnectionPool:
+    """Open channels, each on a connection of its own. The last used is reused first.
 
-    A link has one user at a time, so no two threads ever share one, and the threads of
-    a server that starts one for each request need not connect each time.
+    A channel has one user at a time. So no two threads ever share one, and the threads
+    of a server that starts one for each request need not connect each time.
     """
 
     def __init__(self) -> None:
-        # Each process has its own. What a fork brought with it is kept and left alone:
-        # to use it, or to close it, would break the parent's connections.
-        self._links: dict[int, collections.deque[Link]] = {}
+        # Each process has its own. What a fork inherited is kept and left alone: to use
+        # it, or to close it, would break the parent's connections.
+        self._queues: dict[int, queue.LifoQueue[ConfirmChannel]] = {}
 
-    def take(self) -> Link | None:
-        """Return a link that is still usable, if there is one. It is now yours."""
-        while link := self._pop():
-            if link.is_usable():
-                return link
-            link.abort()
+    def take(self) -> ConfirmChannel | None:
+        """Return a channel that is still usable, if there is one. It is now yours."""
+        while channel := self._pop():
+            if channel.is_usable():
+                return channel
+            channel.abort()
         return None
 
-    def put(self, link: Link) -> None:
-        """Keep *link* for later."""
-        links = self._own()
-        if len(links) < MAX_IDLE:
-            links.append(link)
-        else:
-            link.close(FAREWELL)
+    def put(self, channel: ConfirmChannel) -> None:
+        """Keep *channel* for later, or close it if there are enough."""
+        try:
+            self._queue().put_nowait(channel)
+        except queue.Full:
+            channel.close(CLOSE_TIMEOUT)
 
     def close(self) -> None:
-        """Close all links; a broker that does not answer costs a second for all."""
-        deadline = time.monotonic() + FAREWELL
-        while link := self._pop():
-            link.close(max(0.0, deadline - time.monotonic()))
+        """Close all channels. A broker that hangs costs a second for all of them."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT
+        while channel := self._pop():
+            channel.close(max(0.0, deadline - time.monotonic()))
 
-    def _pop(self) -> Link | None:
-        # Another thread may take the last one at any time: asking first is no use.
+    def _pop(self) -> ConfirmChannel | None:
         try:
-            return self._own().pop()
-        except IndexError:
+            return self._queue().get_nowait()
+        except queue.Empty:
             return None
 
-    def _own(self) -> collections.deque[Link]:
-        return self._links.setdefault(os.getpid(), collections.deque())
+    def _queue(self) -> queue.LifoQueue[ConfirmChannel]:
+        return self._queues.setdefault(os.getpid(), queue.LifoQueue(MAX_IDLE))

@@ -1,4 +1,4 @@
-"""Say which of a message's properties AMQP cannot carry."""
+"""Find out which of a message's properties AMQP cannot carry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = (
 def unencodable(
     properties: MessageProperties, names: t.Iterable[str], error: Exception
 ) -> ValueError:
-    """Return what to raise for *properties*, which *error* kept from being encoded.
+    """Return the error to raise for *properties*, which could not be encoded.
 
     :param names: the properties that may be the cause.
     """

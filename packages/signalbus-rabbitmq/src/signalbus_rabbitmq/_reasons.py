@@ -1,4 +1,4 @@
-"""Say in plain words why a connection could not be made, or was lost."""
+"""Describe in plain words why a connection could not be made, or was lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BY_KIND: t.Sequence[tuple[type[BaseException], str]] = (
 
 
 def in_words(loss: BaseException, virtual_host: str, *, was_up: bool) -> str:
-    """Return the reason for *loss*, with nothing of pika's internals in it.
+    """Return the reason for *loss*, without pika's internals.
 
     :param loss: what pika says, or what the broker said before it closed.
     :param was_up: whether the connection had been opened.
@@ -95,7 +95,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
 
 
 def _otherwise(error: BaseException, *, was_up: bool) -> str:
-    """Name an error that has no words of its own here."""
+    """Describe an error for which there is no text of its own here."""
     if isinstance(error, OSError) and error.strerror:
         what = error.strerror
     else:

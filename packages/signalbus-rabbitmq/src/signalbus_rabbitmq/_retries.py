@@ -11,36 +11,36 @@ from signalbus_rabbitmq._failure_log import FailureLog
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._attempts import Attempts
     from signalbus_rabbitmq._settings import Settings
-    from signalbus_rabbitmq._workers import Delivered
+    from signalbus_rabbitmq._workers import Delivery
 
-#: How many messages may be held back, and how many bytes their bodies may have. Beyond
-#: that, the consumer takes no new ones in place of those it holds.
-HELD_MAX = 1000
-HELD_BYTES_MAX = 64 * 2**20
+#: How many messages, and how many bytes of bodies, may be held. Beyond that, the
+#: consumer takes no new messages in place of those that it holds.
+MAX_HELD = 1000
+MAX_HELD_BYTES = 64 * 2**20
 
-#: How long a message is held, in seconds. RabbitMQ closes the channel of a consumer
-#: that keeps one for half an hour; so it gets it back before that, when it is due.
-HELD_SECONDS_MAX = 600.0
+#: How long a message is held, in seconds. Then it is requeued when it is due: RabbitMQ
+#: closes the channel of a consumer that keeps a message for half an hour.
+MAX_HELD_SECONDS = 600.0
 
 #: How often a message is tried in a run that drains the queue, if nothing limits it.
 DRAINING_ATTEMPTS = 3
 
 
-class Fates(t.NamedTuple):
+class Outcomes(t.NamedTuple):
     """What may become of a message that failed.
 
     :param retry: has it processed again.
-    :param give_back: returns it to its queue.
+    :param requeue: returns it to its queue.
     :param reject: rejects it, to the dead letters.
     """
 
-    retry: t.Callable[[Delivered], None]
-    give_back: t.Callable[[Delivered], None]
-    reject: t.Callable[[Delivered], None]
+    retry: t.Callable[[Delivery], None]
+    requeue: t.Callable[[Delivery], None]
+    reject: t.Callable[[Delivery], None]
 
 
 class Retries:
-    """Decide what becomes of messages that failed, and hold those to be tried again.
+    """Decides what becomes of messages that failed, and holds those to be tried again.
 
     The methods are for the thread that serves the connection.
 
@@ -54,14 +54,14 @@ class Retries:
         attempts: Attempts,
         draining: bool,
         call_later: t.Callable[[float, t.Callable[[], None]], object],
-        fates: Fates,
+        outcomes: Outcomes,
     ) -> None:
         self._settings = settings
         self._attempts = attempts
         self._draining = draining
         self._call_later = call_later
-        self._fates = fates
-        self._held: dict[int, Delivered] = {}
+        self._outcomes = outcomes
+        self._held: dict[int, Delivery] = {}
         self._held_bytes = 0
         self._failures = FailureLog()
         self.given_up = 0
@@ -76,25 +76,21 @@ class Retries:
     @property
     def is_full(self) -> bool:
         """Whether no more messages should be taken in place of those held."""
-        return len(self._held) >= HELD_MAX or self._held_bytes >= HELD_BYTES_MAX
+        return len(self._held) >= MAX_HELD or self._held_bytes >= MAX_HELD_BYTES
 
     @property
-    def held(self) -> t.Iterable[Delivered]:
+    def held(self) -> t.Iterable[Delivery]:
         """The messages that are held, with their attempts."""
         return self._held.values()
 
-    def held_of(self, consumer_tag: str | None) -> int:
-        """Return how many of a consumer's messages are held."""
-        return sum(each.consumer_tag == consumer_tag for each in self._held.values())
+    def recall(self, delivery: Delivery, redelivered: bool) -> Delivery:
+        """Return *delivery* with the number of attempts that failed before."""
+        earlier = self._attempts.recall(delivery, redelivered)
+        return delivery._replace(earlier=earlier, attempts=earlier)
 
-    def recall(self, delivered: Delivered, redelivered: bool) -> Delivered:
-        """Return *delivered* with the number of attempts that failed before."""
-        earlier = self._attempts.recall(delivered, redelivered)
-        return delivered._replace(earlier=earlier, attempts=earlier)
-
-    def take(self, delivered: Delivered, error: Exception) -> None:
+    def take(self, delivery: Delivery, error: Exception) -> None:
         """Decide what becomes of a message whose processing raised *error*."""
-        failed = delivered._replace(attempts=delivered.attempts + 1)
+        failed = delivery._replace(attempts=delivery.attempts + 1)
         limit = self._settings.max_attempts
         if limit and failed.attempts >= limit:
             self._reject_for_good(failed, error)
@@ -103,31 +99,31 @@ class Retries:
         else:
             self._postpone(failed, error)
 
-    def _reject_for_good(self, failed: Delivered, error: Exception) -> None:
+    def _reject_for_good(self, failed: Delivery, error: Exception) -> None:
         self._failed_for_good(error)
         self.rejected += 1
-        self._failures.tell(
+        self._failures.error(
             f"Processing {failed.name} failed {_tally(failed)}: it is rejected, to the"
             f" dead-letter exchange of {self._settings.queue!r}.",
             error,
         )
-        self._fates.reject(failed)
+        self._outcomes.reject(failed)
 
-    def _give_up(self, failed: Delivered, error: Exception) -> None:
+    def _give_up(self, failed: Delivery, error: Exception) -> None:
         self._hold(failed)
         self._failed_for_good(error)
         self.given_up += 1
-        self._failures.note(
+        self._failures.warn(
             f"Processing {failed.name} failed {_tally(failed)}: it goes back to"
             f" {self._settings.queue!r} in the end.",
             error,
         )
 
-    def _postpone(self, failed: Delivered, error: Exception) -> None:
+    def _postpone(self, failed: Delivery, error: Exception) -> None:
         delay = self._delay(failed.attempts)
         self._hold(failed)
         self._call_later(delay, lambda: self._release(failed))
-        self._failures.note(
+        self._failures.warn(
             f"Processing {failed.name} failed {_tally(failed)}. It is tried again in"
             f" {delay:.1f} seconds.",
             error,
@@ -142,27 +138,27 @@ class Retries:
         delay = first * 2.0 ** min(attempts - 1, 64)
         return min(delay, self._settings.retry_max_delay) * random.uniform(0.5, 1.0)  # noqa: S311 no secret
 
-    def _hold(self, failed: Delivered) -> None:
+    def _hold(self, failed: Delivery) -> None:
         self._held[failed.tag] = failed
         self._held_bytes += len(failed.body)
 
-    def _release(self, due: Delivered) -> None:
+    def _release(self, due: Delivery) -> None:
         del self._held[due.tag]
         self._held_bytes -= len(due.body)
-        if time.monotonic() - due.at < HELD_SECONDS_MAX:
-            self._fates.retry(due)
+        if time.monotonic() - due.at < MAX_HELD_SECONDS:
+            self._outcomes.retry(due)
             return
         self._attempts.remember(due)
-        self._fates.give_back(due)
+        self._outcomes.requeue(due)
 
 
-def _tally(failed: Delivered) -> str:
-    """Say how often *failed* failed, and how much of that is the broker's count."""
+def _tally(failed: Delivery) -> str:
+    """Describe how often *failed* failed, and how much of that the broker counted."""
     times = "1 time" if failed.attempts == 1 else f"{failed.attempts} times"
     if not failed.earlier:
         return times
     return f"{times}, {failed.earlier} of them counted before this delivery"
 
 
-def _is_used_up(failed: Delivered) -> bool:
+def _is_used_up(failed: Delivery) -> bool:
     return failed.attempts - failed.earlier >= DRAINING_ATTEMPTS

@@ -1,4 +1,4 @@
-"""Tell which message of a batch the broker returned: a return has no number."""
+"""Find out which message of a batch the broker returned: a return has no number."""
 
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
-"""Run a consumer as a process does: for ever, until a signal ends it."""
+"""Run a consumer until a signal ends it, and start it again when it fails."""
 
 from __future__ import annotations
 
+import itertools
 import logging
-import os
-import select
-import signal
 import time
 import typing as t
 
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.retry import backoff
+from signalbus.stopping import StopToken
 
-from signalbus_rabbitmq._wakeup import Wakeup
 from signalbus_rabbitmq.exceptions import QueueNotFoundError
 from signalbus_rabbitmq.exceptions import TerminatedConsumption
 
@@ -21,45 +19,40 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("signalbus.rabbitmq")
 
-#: The waits before connecting again, in seconds: the first and the longest one. Who
-#: consumed for longer than that begins with the first again.
+#: The waits before connecting again, in seconds: the first and the longest one. A
+#: consumer that ran for longer than that begins with the first again.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: How many waits grow from the first to the longest.
+GROWING_WAITS = 8
 
 
 class Runner:
-    """Start a consumer, and again when it ends by itself, until told to stop."""
+    """Starts a consumer, and starts it again when it fails, until told to stop."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
-        self._wakeup = Wakeup()
-        self._is_stopping = False
+        self._token = StopToken()
         self._logged: str | None = None
 
     def run(self) -> None:
-        """Consume, with the process's signals as the wish to end.
+        """Consume until SIGTERM or SIGINT; a second one ends the process at once.
 
         In draining mode, nothing is started again: raise TerminatedConsumption.
         """
-        before = {signum: signal.signal(signum, self._stop) for signum in SIGNALS}
-        try:
-            self._consume_again_and_again()
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-            self._wakeup.close()
+        with self._token.on_signals(self._consumer.stop):
+            self._run()
 
-    def _consume_again_and_again(self) -> None:
-        waits = self._waits()
-        while not self._is_stopping:
+    def _run(self) -> None:
+        waits = _waits()
+        while not self._token.is_stopping:
             started = time.monotonic()
             error = self._consume()
             if error is None:
                 return
             if time.monotonic() - started > LONGEST_WAIT:
-                waits = self._waits()
+                waits = _waits()
             self._wait(next(waits), error)
 
     def _consume(self) -> TerminatedConsumption | None:
@@ -72,44 +65,33 @@ class Runner:
         return None
 
     def _wait(self, seconds: float, error: TerminatedConsumption) -> None:
-        if self._is_stopping:
+        if self._token.is_stopping:
             logger.error("%s", error)
-            return
-        self._log(seconds, error)
-        select.select([self._wakeup], [], [], seconds)
+        else:
+            self._log(seconds, error)
+            self._token.wait(seconds)
 
     def _log(self, seconds: float, error: TerminatedConsumption) -> None:
-        """Log what happened; the same thing once, until it was over in between."""
+        """Log *error*, unless it repeats and nothing was consumed in between."""
         if self._logged == str(error) and not error.has_begun:
             return
         self._logged = str(error)
         logger.error(
-            "%s The next try is in %.1f seconds, later ones after longer waits.",
+            "%s The next try is in %.1f seconds; later waits are longer.",
             error,
             seconds,
             exc_info=None if _is_explained(error) else error.__cause__,
         )
 
-    @staticmethod
-    def _waits() -> t.Iterator[float]:
-        yield from backoff(9, FIRST_WAIT, LONGEST_WAIT)
-        while True:
-            yield LONGEST_WAIT
 
-    def _stop(self, signum: int, frame: t.Any) -> None:
-        """Stop; and leave the next signal to the system, which ends the process."""
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        if self._is_stopping:  # both came before Python looked
-            os.kill(os.getpid(), signum)
-        self._is_stopping = True
-        self._consumer.stop(signum, frame)
-        self._wakeup.wake()
-
-
-def _is_unavailable(error: TerminatedConsumption) -> bool:
-    return isinstance(error.__cause__, BrokerUnavailableError)
+def _waits() -> t.Iterator[float]:
+    """Yield the waits between the starts of a consumer, without end."""
+    growing = backoff(GROWING_WAITS + 1, FIRST_WAIT, LONGEST_WAIT)
+    return itertools.chain(growing, itertools.repeat(LONGEST_WAIT))
 
 
 def _is_explained(error: TerminatedConsumption) -> bool:
-    return _is_unavailable(error) or isinstance(error, QueueNotFoundError)
+    """Return whether *error* needs no traceback: its text says all."""
+    return isinstance(error, QueueNotFoundError) or isinstance(
+        error.__cause__, BrokerUnavailableError
+    )

@@ -1,4 +1,4 @@
-"""What a consumer goes by: its arguments, else the settings of its app."""
+"""The settings of a consumer: its arguments, or else the configuration of its app."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from signalbus_rabbitmq import _parameters
 if t.TYPE_CHECKING:
     import pika
 
-#: How many messages are prefetched for each thread, if nothing says how many.
+#: How many messages are prefetched for each thread by default.
 PREFETCH_PER_THREAD = 10
 
-#: The largest number that AMQP has for it.
-PREFETCH_MAX = 2**16 - 1
+#: The largest prefetch count in AMQP.
+MAX_PREFETCH = 2**16 - 1
 
 #: The waits before a message is tried again, in seconds: the first and the longest one.
 RETRY_FIRST_DELAY = 1.0
@@ -26,7 +26,7 @@ RETRY_MAX_DELAY = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a consumer goes by. Its ``repr`` does not have the URL's password."""
+    """The settings of a consumer. The ``repr`` does not show the URL."""
 
     url: str = dataclasses.field(repr=False)
     queue: str
@@ -40,7 +40,7 @@ class Settings:
 
 
 def check_arguments(arguments: t.Mapping[str, t.Any]) -> None:
-    """Raise a ``ValueError`` that names the first of *arguments* that cannot be."""
+    """Raise a ``ValueError`` that names the first of *arguments* that is invalid."""
     for name, value in arguments.items():
         if value is not None:
             _CONVERTERS[name](value, name)
@@ -51,7 +51,7 @@ def read(
 ) -> Settings:
     """Return the settings: each from *arguments* unless it is ``None``, or *config*.
 
-    Raise a SettingError that names the setting if it is missing or cannot be.
+    Raise a SettingError that names the setting if it is missing or invalid.
     """
 
     def value(name: str, default: t.Any = None) -> t.Any:
@@ -72,7 +72,7 @@ def read(
         threads=threads,
         prefetch_size=value("prefetch_size", 0),
         prefetch_count=value(
-            "prefetch_count", min(threads * PREFETCH_PER_THREAD, PREFETCH_MAX)
+            "prefetch_count", min(threads * PREFETCH_PER_THREAD, MAX_PREFETCH)
         ),
         max_attempts=value("max_attempts"),
         retry_first_delay=value("retry_first_delay", RETRY_FIRST_DELAY),
@@ -105,7 +105,7 @@ def _whole_number(value: t.Any, name: str, minimum: int, maximum: int) -> int:
 
 
 def _short(value: t.Any, name: str) -> int:
-    return _whole_number(value, name, 0, PREFETCH_MAX)
+    return _whole_number(value, name, 0, MAX_PREFETCH)
 
 
 def _long(value: t.Any, name: str) -> int:
@@ -124,7 +124,7 @@ def _seconds(value: t.Any, name: str) -> float:
     number = _number(value)
     if number is None or number <= 0:
         raise SettingError(
-            f"{name} is {value!r}. Set it to a positive number, seconds."
+            f"{name} is {value!r}. Set it to a positive number of seconds."
         )
     return number
 

@@ -30,7 +30,7 @@ else:
 
 
 def discard_unsent(connection: socket.socket | None) -> None:
-    """Have what was not sent yet thrown away when *connection* is closed."""
+    """Let closing *connection* discard what was not sent yet."""
     if connection is not None:
         with contextlib.suppress(OSError):
             now = struct.pack("ii", 1, 0)

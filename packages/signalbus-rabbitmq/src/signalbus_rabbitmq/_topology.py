@@ -1,4 +1,4 @@
-"""Ask the broker for exchanges and queues, and declare those that are needed."""
+"""Look for exchanges, queues and bindings on the broker, and declare them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pika.exceptions
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq._connection import Connection
 
-#: Sends a question, and has its answer given to the callback.
-Question: t.TypeAlias = "t.Callable[[t.Any, t.Callable[[t.Any], None]], object]"
+#: Sends a request over a channel. The callback gets the reply.
+Request: t.TypeAlias = "t.Callable[[t.Any, t.Callable[[t.Any], None]], object]"
 
-#: The exchanges with this prefix are the broker's own: they can only be asked for.
+#: Exchanges with this prefix are the broker's own, and cannot be declared.
 RESERVED = "amq."
 
 #: AMQP's reply code for what does not exist.
@@ -23,7 +23,7 @@ PRECONDITION_FAILED = 406
 
 
 class Target(t.NamedTuple):
-    """An exchange that a model sends to; or, by the default exchange, a queue."""
+    """An exchange that a model sends to, or a queue, by the default exchange."""
 
     kind: t.Literal["exchange", "queue"]
     name: str
@@ -38,28 +38,28 @@ class Target(t.NamedTuple):
 
     @property
     def is_default_exchange(self) -> bool:
-        """Whether it is there anyway."""
+        """Whether it is the default exchange, which always exists."""
         return self == Target("exchange", "")
 
     @property
     def has_bindings(self) -> bool:
-        """Whether messages need a binding to get on from it."""
+        """Whether messages need a binding to get from it to a queue."""
         return self.kind == "exchange" and not self.is_default_exchange
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
 
 
-class Answer(t.NamedTuple):
-    """What the broker said: a method of AMQP, or why not."""
+class Reply(t.NamedTuple):
+    """What the broker replied: a method of AMQP, or why it refused."""
 
     method: t.Any = None
     code: int = 0
     refusal: str | None = None
 
 
-class Line(t.NamedTuple):
-    """What is told about one thing: its name, and what is wrong with it, or is good."""
+class ReportLine(t.NamedTuple):
+    """A line of a report: what it is about, and what is wrong with it, if anything."""
 
     what: str
     complaint: str | None = None
@@ -90,8 +90,8 @@ class Queue(t.NamedTuple):
         """The arguments of the declaration.
 
         The dead-letter exchange is the default one, which knows all queues by name.
-        A quorum queue lets go of a rejected message when that has arrived: this is what
-        "at-least-once" means, which needs the setting for the overflow.
+        A quorum queue keeps a rejected message until that has arrived there: this is
+        what "at-least-once" means, and it requires the setting for the overflow.
         """
         arguments = {"x-queue-type": "classic" if self.is_classic else "quorum"}
         if self.has_dead_letters:
@@ -103,66 +103,67 @@ class Queue(t.NamedTuple):
         return arguments
 
 
-class Asker:
-    """Ask over *connection*, each question on a channel of its own, until *deadline*.
+class TopologyClient:
+    """Sends requests over *connection*, each on a channel of its own.
 
-    Every method raises ConnectionError or TimeoutError if there is no answer.
+    Every method raises ConnectionError or TimeoutError if there is no reply until the
+    *deadline*.
     """
 
     def __init__(self, connection: Connection, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
 
-    def find(self, target: Target) -> Answer:
-        """Ask whether *target* is there."""
+    def find(self, target: Target) -> Reply:
+        """Look for *target*."""
         if target.is_default_exchange:
-            return Answer()
-        return self._ask(
+            return Reply()
+        return self._request(
             lambda channel, callback: getattr(channel, f"{target.kind}_declare")(
                 target.name, passive=True, callback=callback
             )
         )
 
-    def declare_queue(self, queue: Queue) -> Answer:
-        """Create *queue* unless it is there."""
-        return self._ask(
+    def declare_queue(self, queue: Queue) -> Reply:
+        """Create *queue* unless it exists."""
+        return self._request(
             lambda channel, callback: channel.queue_declare(
                 queue.name, durable=True, arguments=queue.arguments, callback=callback
             )
         )
 
-    def declare_exchange(self, name: str, exchange_type: str) -> Answer:
-        """Create a durable exchange unless it is there."""
+    def declare_exchange(self, name: str, exchange_type: str) -> Reply:
+        """Create a durable exchange unless it exists."""
         if name.startswith(RESERVED) or not name:
             return self.find(Target("exchange", name))
-        return self._ask(
+        return self._request(
             lambda channel, callback: channel.exchange_declare(
                 name, exchange_type, durable=True, callback=callback
             )
         )
 
-    def bind(self, queue: str, exchange: str, routing_key: str) -> Answer:
-        """Have *queue* get what comes to *exchange* with this routing key."""
-        return self._ask(
+    def bind(self, queue: str, exchange: str, routing_key: str) -> Reply:
+        """Bind *queue* to *exchange* with this routing key."""
+        return self._request(
             lambda channel, callback: channel.queue_bind(
                 queue, exchange, routing_key, callback=callback
             )
         )
 
-    def _ask(self, question: Question) -> Answer:
-        answers: list[Answer] = []
+    def _request(self, request: Request) -> Reply:
+        replies: list[Reply] = []
 
         def on_open(channel: t.Any) -> None:
-            question(channel, lambda frame: answers.append(Answer(frame.method)))
+            request(channel, lambda frame: replies.append(Reply(frame.method)))
 
         def on_close(_: t.Any, reason: t.Any) -> None:
             if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
                 refusal = f"({reason.reply_code}) {reason.reply_text}"
-                answers.append(Answer(None, reason.reply_code, refusal))
+                replies.append(Reply(None, reason.reply_code, refusal))
 
         channel = self._connection.channel(on_open_callback=on_open)
         channel.add_on_close_callback(on_close)
-        self._connection.wait(lambda: bool(answers), self._deadline)
+        self._connection.wait(lambda: bool(replies), self._deadline)
         if channel.is_open:
             channel.close()
-        return answers[0]
+        return replies[0]

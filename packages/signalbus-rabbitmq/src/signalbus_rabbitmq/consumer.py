@@ -1,32 +1,28 @@
-"""Consume messages, several at a time, each acknowledged when it was processed."""
+"""Consume messages in worker threads, and acknowledge each when it is processed."""
 
 from __future__ import annotations
 
 import typing as t
 
+from signalbus.stopping import StopToken
+
 from signalbus_rabbitmq import _settings
 from signalbus_rabbitmq import exceptions
 from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._attempts import Attempts
-from signalbus_rabbitmq._consumption import GRACE
-from signalbus_rabbitmq._consumption import Consumption
+from signalbus_rabbitmq._consumer_run import ConsumerRun
 from signalbus_rabbitmq._failure_log import logger
-from signalbus_rabbitmq._wakeup import Wakeup
-from signalbus_rabbitmq._workers import Workers
 
 if t.TYPE_CHECKING:
     from flask import Flask
 
     from signalbus_rabbitmq._settings import Settings
-    from signalbus_rabbitmq._workers import Delivered
+    from signalbus_rabbitmq._workers import Delivery
     from signalbus_rabbitmq.message import MessageProperties
-
-#: How soon workers are expected to finish, in seconds, before that is worth a line.
-PROMPTNESS = 0.5
 
 
 class Consumer:
-    """Consume the messages of one queue. Subclass it and say how to process one.
+    """Consumes the messages of one queue. Subclass it, and define how to process one.
 
     The queue must exist; ``flask signalbus rabbitmq declare`` creates it. These
     settings are read, with ``SIGNALBUS_RABBITMQ`` for the prefix unless *config_prefix*
@@ -38,20 +34,20 @@ class Consumer:
     - ``{prefix}_PREFETCH_COUNT``: how many messages the broker may send ahead of their
       acknowledgement, 0 for no limit; ten for each thread by default.
     - ``{prefix}_PREFETCH_SIZE``: the same in bytes; 0, no limit, by default, and the
-      only value that RabbitMQ knows.
+      only value that RabbitMQ supports.
     - ``{prefix}_MAX_ATTEMPTS``: after how many failed attempts a message is rejected;
-      by default it is tried for ever.
+      by default it is tried without limit.
     - ``{prefix}_RETRY_FIRST_DELAY``, ``{prefix}_RETRY_MAX_DELAY``: the first and the
       longest wait before it is tried again, in seconds; 1 and 60 by default.
 
-    The arguments can be read as attributes; after :meth:`init_app`, these have what the
-    configuration says instead of ``None``.
+    The arguments can be read as attributes. After :meth:`init_app`, those that were not
+    given have the values of the configuration.
 
-    :param app: the application, if it is there already; else call :meth:`init_app`.
+    :param app: the application, if it exists already; else call :meth:`init_app`.
     :param config_prefix: the prefix of the settings' names.
     :param draining_mode: whether to end when the queue is empty.
 
-    An argument that cannot be is a ``ValueError`` that names it.
+    An invalid argument is a ``ValueError`` that names it.
     """
 
     def __init__(  # noqa: PLR0913 by keyword, all of them
@@ -85,8 +81,8 @@ class Consumer:
         self._settings: Settings | None = None
         self._app: Flask | None = None
         self._attempts = Attempts()
-        self._wakeup: Wakeup | None = None
-        self._is_stopping = False
+        self._token = StopToken()  # of the present run, or else of the next one
+        self._is_running = False
         self._has_begun = False
         self._has_failed = False
         if app is not None:
@@ -95,8 +91,8 @@ class Consumer:
     def init_app(self, app: Flask) -> None:
         """Take the settings of *app*, and process messages in its context.
 
-        Nothing connects yet. A setting that is missing or cannot be is a ``ValueError``
-        that names it.
+        It does not connect yet. A setting that is missing or invalid is a
+        ``ValueError`` that names it.
         """
         check_app(app, self)
         self._settings = _settings.read(self._arguments, app.config, self.config_prefix)
@@ -109,7 +105,7 @@ class Consumer:
 
     @property
     def url(self) -> str | None:
-        """The broker's URL. It has a password in it: do not log it."""
+        """The broker's URL. It contains the password: do not log it."""
         return t.cast("str | None", self._value("url"))
 
     @property
@@ -151,49 +147,50 @@ class Consumer:
         """Process one message: override this.
 
         Called in a worker thread, in an app context of its own. Return ``True`` when
-        the message is done with: it is acknowledged, and gone. Return ``False`` to
-        reject it: it goes to the queue's dead-letter exchange, or is dropped where the
+        the message is processed: it is acknowledged, and gone. Return ``False`` to
+        reject it: it goes to the queue's dead-letter exchange, or is dropped if the
         queue has none.
 
-        An exception, or any other answer, is an attempt that failed. The message is
-        tried again after a wait that grows, while others are processed; after
-        ``max_attempts`` it is rejected, if that is set. So let an exception out for
+        An exception, or any other return value, is a failed attempt. The message is
+        tried again after a growing wait, while others are processed; after
+        ``max_attempts``, if that is set, it is rejected. So raise an exception for
         what may pass, such as a database that is down, and return ``False`` for a
         message that can never be processed. :exc:`SystemExit` and its like end the
-        consumption.
+        run.
 
-        A message may come again, after a crash or a lost connection.
+        It must be idempotent: a message may come again after a crash or a lost
+        connection.
         """
         raise NotImplementedError
 
     def start(self) -> None:
         """Consume until :meth:`stop`, or in draining mode until the queue is empty.
 
-        On the way out, what is being processed is finished and acknowledged, and what
-        was only prefetched, or waits to be tried again, goes back to its queue. Raise
-        :exc:`TerminatedConsumption` if the connection cannot be opened or is lost, and
-        if the queue gets deleted; :exc:`QueueNotFoundError`, below it, if there is no
-        such queue.
+        Before it returns, messages that are being processed are finished and
+        acknowledged. Messages that were only prefetched, or that wait to be tried
+        again, go back to the queue.
+
+        Raise :exc:`TerminatedConsumption` if the connection cannot be opened or is
+        lost, and if the queue is deleted; its subclass :exc:`QueueNotFoundError` if the
+        queue does not exist; and a ``TypeError`` if :meth:`process_message` is not
+        defined.
 
         In draining mode, a message that keeps failing is tried ``max_attempts`` times,
-        and rejected. Where that is not set, it is tried three times and goes back to
-        the queue in the end. Either raises :exc:`TerminatedConsumption` when the queue
-        is empty.
+        and rejected. If that is not set, it is tried three times, and goes back to the
+        queue in the end. Either raises :exc:`TerminatedConsumption` when the queue is
+        empty.
 
-        A consumer that does not define :meth:`process_message` is a ``TypeError``.
-
-        The calling thread keeps the connection alive, however long the workers take.
-        A ``KeyboardInterrupt`` ends it without waiting for them.
+        The calling thread serves the connection, with its heartbeats, however long the
+        workers take. A ``KeyboardInterrupt`` ends it without waiting for them.
         """
         if self._settings is None:
             raise RuntimeError("The consumer has no app yet. Call its init_app().")
         check_processing(self)
-        if self._wakeup is not None:
+        if self._is_running:
             raise RuntimeError("The consumer has been started already. Stop it first.")
-        self._wakeup = wakeup = Wakeup()
-        self._has_begun = False
+        self._is_running, self._has_begun = True, False
         try:
-            self._run(self._settings, wakeup)
+            self._run(self._settings, self._token)
         except exceptions.DeliveryError as error:
             raise self._ended(
                 exceptions.TerminatedConsumption(
@@ -203,47 +200,32 @@ class Consumer:
         except exceptions.TerminatedConsumption as error:
             raise self._ended(error) from error.__cause__
         finally:
-            self._wakeup = None
-            self._is_stopping = False
-            wakeup.close()
+            self._is_running, self._token = False, StopToken()
 
     def stop(self, signum: int | None = None, frame: t.Any = None) -> None:
-        """Make :meth:`start` come to its end. Call it from anywhere, any time.
+        """Let :meth:`start` return. May be called at any time, in any thread.
 
-        It returns at once, and can be a signal handler as it is:
-        ``signal.signal(signal.SIGTERM, consumer.stop)``. Called before :meth:`start`,
-        it makes that end as soon as it begins.
+        It returns at once, and can be used as a signal handler:
+        ``signal.signal(signal.SIGTERM, consumer.stop)``. If it is called before
+        :meth:`start`, that returns without connecting.
         """
         del signum, frame
-        self._is_stopping = True
-        if wakeup := self._wakeup:
-            wakeup.wake()
+        self._token.stop()
 
     def _value(self, name: str) -> t.Any:
         return getattr(self._settings, name, self._arguments[name])
 
-    def _run(self, settings: Settings, wakeup: Wakeup) -> None:
-        def is_stopping() -> bool:
-            return self._is_stopping
-
-        workers = Workers(settings.threads, self._process, wakeup.wake, is_stopping)
-        try:
-            Consumption(
-                settings,
-                self._attempts,
-                workers,
-                wakeup,
-                is_stopping,
-                self.draining_mode,
-                self._note_begin,
-            ).run()
-        except Exception as error:
-            _part_with(workers, error)
-            raise
-        except BaseException:
-            workers.dismiss()  # whoever interrupts does not wait for one that hangs
-            raise
-        workers.join()
+    def _run(self, settings: Settings, token: StopToken) -> None:
+        run = ConsumerRun(
+            settings,
+            self._attempts,
+            self._process,
+            token,
+            self.draining_mode,
+            self._note_begin,
+        )
+        with token.active():
+            run.run()
 
     def _note_begin(self, what: str) -> None:
         self._has_begun = True
@@ -258,39 +240,23 @@ class Consumer:
         error.has_begun = self._has_begun
         return error
 
-    def _process(self, delivered: Delivered) -> bool:
+    def _process(self, delivery: Delivery) -> bool:
         app = t.cast("Flask", self._app)
         with app.app_context():
-            answer = self.process_message(delivered.body, delivered.properties)
+            answer = self.process_message(delivery.body, delivery.properties)
         if answer is not True and answer is not False:
             raise TypeError(
-                f"{type(self).__name__}.process_message() answered {answer!r}. Return"
+                f"{type(self).__name__}.process_message() returned {answer!r}. Return"
                 " True to acknowledge the message, or False to reject it."
             )
         return answer
 
 
 def check_processing(consumer: Consumer) -> None:
-    """Raise a ``TypeError`` if nobody has said how *consumer* processes a message."""
+    """Raise a ``TypeError`` if *consumer* does not define how to process a message."""
     method = consumer.process_message
     if getattr(method, "__func__", method) is Consumer.process_message:
         raise TypeError(
             f"{type(consumer).__name__} has no process_message(). Define it in a"
             " subclass of signalbus_rabbitmq.Consumer."
         )
-
-
-def _part_with(workers: Workers, error: Exception) -> None:
-    """Give the workers a few seconds to finish, and leave those that hang.
-
-    Nothing that they answer can reach the broker any more.
-    """
-    if workers.join(PROMPTNESS):
-        return
-    logger.warning(
-        "%s Some workers are still processing. They have %.0f seconds to finish; what"
-        " they answer is dropped, and their messages are delivered again.",
-        error,
-        GRACE,
-    )
-    workers.join(GRACE)

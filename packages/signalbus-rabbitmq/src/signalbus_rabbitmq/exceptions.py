@@ -1,4 +1,4 @@
-"""What RabbitMQ, or the way to it, can do to a message, one class a case."""
+"""The errors of RabbitMQ and of the connection to it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class DeliveryError(SignalBusError):
 
     Every message that *failures* does not name was confirmed: RabbitMQ has it.
 
-    :param failures: the position in the batch (from 0) of every message that was not
-        confirmed, and the exception that tells why.
+    :param failures: the reason, by position in the batch (from 0), of every message
+        that was not confirmed.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ReturnedError(SignalBusError):
 
 
 class NackedError(SignalBusError):
-    """RabbitMQ could not take the message. Look into the broker's log."""
+    """RabbitMQ could not take the message. Look at the broker's log."""
 
 
 class RefusedError(SignalBusError):
@@ -56,18 +56,18 @@ class RefusedError(SignalBusError):
 
 
 class UnconfirmedError(SignalBusError):
-    """The message was not confirmed in time, by a broker that answers otherwise.
+    """The message was not confirmed in time, though the broker answers otherwise.
 
     The message may or may not have arrived.
     """
 
 
 class TerminatedConsumption(SignalBusError):  # noqa: N818 the design's
-    """The consumer cannot go on. What it had not processed is back in the queue.
+    """The consumer cannot continue. What it had not processed is back in the queue.
 
-    Raised by :meth:`Consumer.start` when the connection cannot be made or was lost,
-    when the queue was deleted, and in draining mode for messages that could not be
-    processed, whether they went back or were rejected; the cause is attached.
+    Raised by :meth:`Consumer.start` if the connection cannot be opened or is lost, if
+    the queue is deleted, and in draining mode if messages could not be processed,
+    whether they went back or were rejected. The cause is attached.
     """
 
     #: Whether the consumer was consuming before.

@@ -1,4 +1,4 @@
-"""A message, as the publisher takes it."""
+"""The messages that a publisher takes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Message(t.NamedTuple):
         takes the routing key for the name of a queue.
     :param routing_key: the routing key, at most 255 bytes.
     :param body: the content.
-    :param properties: the AMQP properties. Given, they are sent as they are: set
-        ``delivery_mode=2`` for a message that survives a restart of the broker.
-        Without, the message is persistent and has no other property.
-    :param mandatory: whether it is a failure that no queue takes the message. If false,
-        such a message is confirmed, and gone.
+    :param properties: the AMQP properties. They are sent as given: set
+        ``delivery_mode=2`` for a message that survives a restart of the broker. A
+        message without properties is persistent.
+    :param mandatory: whether it is a failure if no queue takes the message. If false,
+        such a message is confirmed, and lost.
     """
 
     exchange: str
@@ -35,10 +35,10 @@ class Message(t.NamedTuple):
     mandatory: bool = False
 
 
-def in_full(messages: t.Iterable[Message]) -> t.Sequence[Message]:
-    """Return all *messages* as they are when they are asked for.
+def snapshot_all(messages: t.Iterable[Message]) -> t.Sequence[Message]:
+    """Return all *messages*, each as it is when it is requested.
 
-    Whoever makes them one by one may use the same properties for the next.
+    A generator may use the same properties object for the next message.
     """
     if isinstance(messages, (list, tuple)):
         return messages
@@ -46,7 +46,7 @@ def in_full(messages: t.Iterable[Message]) -> t.Sequence[Message]:
 
 
 def snapshot(headers: t.Any) -> t.Any:
-    """Return *headers*, with copies of the dicts and lists in it."""
+    """Return a copy of *headers* and of the dicts and lists in it."""
     if isinstance(headers, dict):
         return {name: snapshot(value) for name, value in headers.items()}
     if isinstance(headers, list):

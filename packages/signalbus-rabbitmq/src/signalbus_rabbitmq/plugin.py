@@ -5,24 +5,25 @@ from __future__ import annotations
 import typing as t
 
 import flask
+from signalbus import SignalModelError
 from signalbus import hookimpl
 
-from signalbus_rabbitmq._carrier import Carrier
-from signalbus_rabbitmq._declared import BROKER
-from signalbus_rabbitmq._declared import check_declaration
-from signalbus_rabbitmq._declared import is_ours
+from signalbus_rabbitmq._model_check import BROKER
+from signalbus_rabbitmq._model_check import check_model
+from signalbus_rabbitmq._sender import SignalSender
 
 if t.TYPE_CHECKING:
     from flask import Flask
     from flask.cli import AppGroup
+    from signalbus import SignalBus
     from signalbus.typing import Signal
     from signalbus.typing import SignalModel
 
-#: How many signals are sent and deleted in one transaction, if their model says
-#: nothing: fewer cost speed, more gain little and make a longer transaction.
+#: How many signals are sent and deleted in one transaction by default. Fewer are
+#: slower; more gain little, and make a longer transaction.
 BURST_COUNT = 1000
 
-#: What is read from the models that name RabbitMQ.
+#: The attributes that are read from models that name RabbitMQ.
 ATTRIBUTES = (
     "signalbus_body",
     "signalbus_content_type",
@@ -31,7 +32,7 @@ ATTRIBUTES = (
     "signalbus_routing_key",
 )
 
-#: The settings of the broker plugin, and of consumers that go by the default prefix.
+#: The settings of the broker plugin, and of consumers that have the default prefix.
 SETTINGS = (
     "SIGNALBUS_RABBITMQ_MAX_ATTEMPTS",
     "SIGNALBUS_RABBITMQ_PREFETCH_COUNT",
@@ -50,40 +51,44 @@ _EXTENSION = "signalbus_rabbitmq"
 @hookimpl
 def signalbus_init_app(app: Flask) -> None:
     """Read the configuration of *app*; a malformed one is a ``ValueError``."""
-    app.extensions[_EXTENSION] = Carrier(app)
+    app.extensions[_EXTENSION] = SignalSender(app)
 
 
 @hookimpl
 def signalbus_settings() -> tuple[str, ...]:
-    """Answer what an app may say about its broker and its consumer."""
+    """Return the settings of an app's broker and of its consumer."""
     return SETTINGS
 
 
 @hookimpl
 def signalbus_model_attributes() -> tuple[str, ...]:
-    """Answer what a model may declare about its messages."""
+    """Return what a model may declare about its messages."""
     return ATTRIBUTES
 
 
 @hookimpl
-def signalbus_models_configured(models: list[type[t.Any]]) -> None:
-    """Refuse misdeclared models, and give the others a good burst count."""
+def signalbus_models_configured(bus: SignalBus, models: list[type[t.Any]]) -> None:
+    """Refuse models that RabbitMQ cannot send as they are declared."""
     for model in models:
-        if is_ours(model):
-            check_declaration(model)
-            if getattr(model, "signalbus_burst_count", None) is None:
-                model.signalbus_burst_count = BURST_COUNT
+        if _names_rabbitmq(bus, model):
+            check_model(model)
+
+
+@hookimpl
+def signalbus_burst_count(bus: SignalBus, model: SignalModel) -> int | None:
+    """Return a good burst count for the models that RabbitMQ sends."""
+    return BURST_COUNT if bus.declaration(model).broker == BROKER else None
 
 
 @hookimpl
 def signalbus_send_burst(
-    model: SignalModel, signals: t.Sequence[Signal]
+    bus: SignalBus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> bool | None:
     """Send *signals* if their model names RabbitMQ."""
-    if getattr(model, "signalbus_broker", None) != BROKER:
+    if bus.declaration(model).broker != BROKER:
         return None
-    carrier: Carrier = flask.current_app.extensions[_EXTENSION]
-    carrier.send(model, signals)
+    sender: SignalSender = flask.current_app.extensions[_EXTENSION]
+    sender.send(model, signals)
     return True
 
 
@@ -93,3 +98,11 @@ def signalbus_register_commands(group: AppGroup) -> None:
     from signalbus_rabbitmq._commands import rabbitmq
 
     group.add_command(rabbitmq)
+
+
+def _names_rabbitmq(bus: SignalBus, model: type[t.Any]) -> bool:
+    """Return whether RabbitMQ sends *model*, which need not be a signal model."""
+    try:
+        return bus.declaration(model).broker == BROKER
+    except SignalModelError:  # the core reports it, if it is meant to be one
+        return False

@@ -1,4 +1,4 @@
-"""Publish messages and know which of them the broker has."""
+"""Publish messages, and report which of them the broker has."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from signalbus.exceptions import SettingError
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._app import check_app
 from signalbus_rabbitmq._broker import Broker
-from signalbus_rabbitmq._patience import Deadline
-from signalbus_rabbitmq.message import in_full
+from signalbus_rabbitmq._timeouts import Deadline
+from signalbus_rabbitmq.message import snapshot_all
 
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq.message import Message
 
 
 class Publisher:
-    """Publish messages to RabbitMQ, each followed until the broker has confirmed it.
+    """Publishes messages to RabbitMQ, and follows each until the broker confirmed it.
 
     One publisher serves all threads of a process, and several applications. It connects
-    when it first publishes, keeps its connections for later, and never uses one in two
-    threads, or on both sides of a fork.
+    when it first publishes, and keeps its connections for later. A connection is never
+    shared by two threads, or by two processes after a fork.
 
-    :param app: the application, if it is there already; else call :meth:`init_app`.
+    :param app: the application, if it exists already; else call :meth:`init_app`.
     :param url_config_key: the name of the setting that has the broker's URL.
     """
 
@@ -46,8 +46,8 @@ class Publisher:
     def init_app(self, app: flask.Flask) -> None:
         """Take the broker's URL from the configuration of *app*.
 
-        Nothing connects yet. A URL that is missing or malformed is a ``ValueError``,
-        which never shows the URL.
+        It does not connect yet. A URL that is missing or malformed is a
+        ``ValueError``, which never shows the URL.
         """
         check_app(app, self)
         url = app.config.get(self._url_config_key)
@@ -66,30 +66,34 @@ class Publisher:
         timeout: float = 30,
         allow_retry: bool = True,
     ) -> None:
-        """Publish *messages* and return when RabbitMQ has confirmed every one.
+        """Publish *messages*, and return when RabbitMQ has confirmed every one.
 
         Persistent messages to durable queues are then on disk. Otherwise raise
-        :exc:`DeliveryError`, whose ``failures`` name the messages that were not
-        confirmed, each with its reason; all others were. It is :exc:`ConnectionError`
-        or :exc:`TimeoutError` when that kept some from being confirmed: these may or
-        may not have arrived. No message keeps another from being published, and a
-        message that was confirmed is never sent again.
+        :exc:`DeliveryError`. Its ``failures`` has the reason for each message that was
+        not confirmed; all others were. It is a :exc:`ConnectionError` or a
+        :exc:`TimeoutError` if that is the reason for some: these may or may not have
+        arrived. A message that fails does not stop the others, and a message that was
+        confirmed is never sent again.
 
-        Call it within an app context, or with a publisher that has one app.
+        Call it within an app context, unless the publisher has one app only.
+
+        In a thread that is told to stop (see :mod:`signalbus.stopping`), a batch that
+        the broker is taking is finished. Any other wait ends at once, with a
+        :exc:`TimeoutError`.
 
         :param timeout: how long all of it may take, connecting included, in seconds.
         :param allow_retry: whether to connect again, once, if the connection is lost,
             and send what was not confirmed so far. Then a message may arrive twice.
         """
-        patience = Deadline(timeout)
-        batch = in_full(messages)
+        deadline = Deadline(timeout)
+        batch = snapshot_all(messages)
         if batch:
-            self._broker().publish(batch, patience, allow_retry)
+            self._broker().publish(batch, deadline, allow_retry)
 
     def close(self) -> None:
         """Close the connections that are not in use. Publishing opens new ones.
 
-        This is done anyway when the program ends.
+        The end of the program does the same.
         """
         for broker in {self._latest, *self._brokers.values()}:
             if broker is not None:

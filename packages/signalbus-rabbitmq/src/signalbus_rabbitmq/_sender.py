@@ -1,4 +1,4 @@
-"""Carry the bursts of one app to its broker."""
+"""Send the signals of one app to its broker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from signalbus.exceptions import SignalBusError
 
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
-from signalbus_rabbitmq._envelope import Envelope
-from signalbus_rabbitmq._patience import Silence
+from signalbus_rabbitmq._message_factory import MessageFactory
+from signalbus_rabbitmq._timeouts import IdleTimeout
 from signalbus_rabbitmq.exceptions import DeliveryError
 
 if t.TYPE_CHECKING:
@@ -23,17 +23,16 @@ if t.TYPE_CHECKING:
 URL = "SIGNALBUS_RABBITMQ_URL"
 TIMEOUT = "SIGNALBUS_RABBITMQ_TIMEOUT"
 
-#: How long the broker may take and confirm nothing, if the configuration says nothing
-#: else, in seconds.
+#: How long the broker may confirm nothing by default, in seconds.
 DEFAULT_TIMEOUT = 30.0
 
 
-class Carrier:
-    """Send signals to the broker of one app."""
+class SignalSender:
+    """Sends the signals of one app to its broker."""
 
     def __init__(self, app: Flask) -> None:
         self._app_id = app.name
-        self._envelopes: dict[type[t.Any], Envelope] = {}
+        self._factories: dict[type[t.Any], MessageFactory] = {}
         self._timeout = _read_timeout(app)
         url = app.config.get(URL)
         self._broker = Broker(_parameters.parse(url, URL)) if url else None
@@ -45,9 +44,9 @@ class Carrier:
             a message.
         :raises BrokerUnavailableError: if none was, since there is no broker.
         """
-        broker, messages = self._reach(), self._envelope(model).put_in(signals)
+        broker, messages = self._find_broker(), self._factory(model).messages(signals)
         try:
-            broker.publish(messages, Silence(self._timeout))
+            broker.publish(messages, IdleTimeout(self._timeout))
         except DeliveryError as error:
             if isinstance(error, BrokerUnavailableError) and _all_failed(
                 error, signals
@@ -58,24 +57,24 @@ class Carrier:
             failures = {at: _own(each) for at, each in error.failures.items()}
             raise PartialDeliveryError(failures, str(error)) from error
 
-    def _reach(self) -> Broker:
+    def _find_broker(self) -> Broker:
         if self._broker is None:
             raise BrokerUnavailableError(
-                f"{URL} is not set in app.config, and models name RabbitMQ for their"
+                f"{URL} is not set in app.config, and models name RabbitMQ as their"
                 " broker. Set it to the broker's URL; until then their signals stay"
                 " pending."
             )
         return self._broker
 
-    def _envelope(self, model: type[t.Any]) -> Envelope:
-        envelope = self._envelopes.get(model)
-        if envelope is None:
-            envelope = self._envelopes[model] = Envelope(model, self._app_id)
-        return envelope
+    def _factory(self, model: type[t.Any]) -> MessageFactory:
+        factory = self._factories.get(model)
+        if factory is None:
+            factory = self._factories[model] = MessageFactory(model, self._app_id)
+        return factory
 
 
 def _own(error: Exception) -> Exception:
-    """Return *error*, which must not look as if it were the broker's.
+    """Return *error*, or what does not look as if the broker were unavailable.
 
     A model's own function may open a file or a connection.
     """

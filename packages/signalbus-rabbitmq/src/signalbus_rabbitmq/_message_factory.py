@@ -1,4 +1,4 @@
-"""Turn the signals of a model into messages, as the model's attributes say."""
+"""Make messages of the signals of a model, according to the model's attributes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from signalbus_rabbitmq.message import MessageProperties
 from signalbus_rabbitmq.message import snapshot
 
 
-class Envelope:
-    """What the messages of one model's signals have in common.
+class MessageFactory:
+    """Makes the messages of one model's signals.
 
     :param app_id: the name of the application that sends them.
     """
@@ -35,13 +35,13 @@ class Envelope:
         self._type = model.__name__
         self._app_id = app_id
 
-    def put_in(self, signals: t.Sequence[t.Any]) -> t.Sequence[Message]:
-        """Return the messages of *signals*, each made when it is asked for."""
+    def messages(self, signals: t.Sequence[t.Any]) -> t.Sequence[Message]:
+        """Return the messages of *signals*, each made when it is requested."""
         make = functools.partial(self._message, int(time.time()), self._headers_of())
         return _Messages(signals, make)
 
     def _headers_of(self) -> t.Callable[[t.Any], t.Any]:
-        """Return what gives the headers of a signal: a copy, which nobody changes.
+        """Return a function that returns the headers of a signal: a copy of its own.
 
         Where they are the same for all signals, so is the copy: it is encoded once.
         """
@@ -72,7 +72,7 @@ class Envelope:
 
 
 class _Messages(t.Sequence[Message]):
-    """Messages that are made when they are asked for, and not kept."""
+    """Messages that are made when they are requested, and not kept."""
 
     def __init__(
         self, signals: t.Sequence[t.Any], make: t.Callable[[t.Any], Message]
@@ -96,7 +96,7 @@ class _Messages(t.Sequence[Message]):
 
 
 def message_id_of(mapper: sa_orm.Mapper[t.Any]) -> t.Callable[[t.Any], str]:
-    """Return what makes the message id of a signal: its table and its primary key.
+    """Return what makes the message id of a signal, from its table and primary key.
 
     It is the same each time that the row is sent, whoever sends it.
     """

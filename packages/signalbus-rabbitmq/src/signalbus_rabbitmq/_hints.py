@@ -11,12 +11,12 @@ DECLARE = f"Create it with `{_DECLARE}`."
 
 
 def create_queue(name: str) -> str:
-    """Say how to create the queue *name*, whoever needs it."""
+    """Return how to create the queue *name*."""
     return f"Create the queue {name!r}: `{_DECLARE} --queue {shlex.quote(name)}`."
 
 
 def bind(exchange: str, routing_key: str | None = None) -> str:
-    """Say how to bind a queue to *exchange*, for a routing key if it is known."""
+    """Return how to bind a queue to *exchange*, for a routing key if it is known."""
     key = "KEY" if routing_key is None else routing_key
     binding = shlex.quote(f"{exchange}:{key}")
     return f"Bind a queue to the exchange: `{_DECLARE} --queue NAME --bind {binding}`."

@@ -1,4 +1,4 @@
-"""Read what models declare about RabbitMQ, and refuse what cannot work."""
+"""Check what models declare about their messages."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from signalbus.exceptions import SignalModelError
 
 from signalbus_rabbitmq._frames import SHORT_STRING_MAX
 
-#: What a model's ``signalbus_broker`` says to be sent by RabbitMQ.
+#: The name of this broker: the ``signalbus_broker`` of models that RabbitMQ sends.
 BROKER = "rabbitmq"
 
 
-def is_ours(model: type[t.Any]) -> bool:
-    """Tell whether *model* is sent from here: its own send methods come first."""
-    return (
-        getattr(model, "signalbus_broker", None) == BROKER
-        and getattr(model, "send_signalbus_message", None) is None
-    )
-
-
-def check_declaration(model: type[t.Any]) -> None:
+def check_model(model: type[t.Any]) -> None:
     """Raise SignalModelError, naming *model*, if it cannot be sent as declared."""
     exchange = getattr(model, "signalbus_exchange", None)
     if not _is_short_string(exchange):
@@ -63,6 +55,6 @@ def _refusal(
     fact = "has no" if value is None else "cannot use its"
     found = "" if value is None else f" ({value!r:.60})"
     return SignalModelError(
-        f"The signal model {model.__name__} is to be sent by RabbitMQ and {fact}"
+        f"The signal model {model.__name__} names RabbitMQ as its broker, and {fact}"
         f" {attribute}{found}. Set it to {remedy}."
     )
