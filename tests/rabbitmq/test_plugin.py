@@ -14,6 +14,7 @@ from signalbus import BrokerUnavailableError
 from signalbus import SignalBus
 from signalbus import SignalBusError
 from signalbus import SignalModelError
+from signalbus import hookimpl
 from signalbus.testing import MemoryBroker
 from signalbus_rabbitmq import Message
 from signalbus_rabbitmq import Publisher
@@ -148,6 +149,33 @@ def test_a_model_may_say_what_its_body_is(
     shop.bus.flushmany()
 
     assert ["text/plain"] == [each.content_type for each, _ in broker.take(queue)]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, {"trace": "x", "version": "plugin's"}),
+        ({"version": 7}, {"trace": "x", "version": 7}),
+    ],
+)
+def test_plugins_add_headers(
+    shop: Shop, broker: Broker, queue: str, own: t.Any, expected: dict[str, t.Any]
+) -> None:
+    """A model's own headers win over those of plugins."""
+
+    class Tracer:
+        @hookimpl
+        def signalbus_message_headers(self, signals: t.Any) -> list[dict[str, str]]:
+            return [{"trace": each.text, "version": "plugin's"} for each in signals]
+
+    shop.bus.plugin_manager.register(Tracer())
+    model = shop.declare(
+        signalbus_exchange="", signalbus_routing_key=queue, signalbus_headers=own
+    )
+    shop.record(model, "x")
+    shop.bus.flushmany()
+
+    assert [expected] == [each.headers for each, _ in broker.take(queue)]
 
 
 def test_headers_may_be_the_same_for_all(

@@ -35,10 +35,18 @@ class MessageFactory:
         self._type = model.__name__
         self._app_id = app_id
 
-    def messages(self, signals: t.Sequence[t.Any]) -> t.Sequence[Message]:
-        """Return the messages of *signals*, each made when it is requested."""
+    def messages(
+        self,
+        signals: t.Sequence[t.Any],
+        added: t.Sequence[t.Mapping[str, str]] = (),
+    ) -> t.Sequence[Message]:
+        """Return the messages of *signals*, each made when it is requested.
+
+        :param added: headers that plugins add, one mapping for each signal, or none at
+            all. The model's own headers win.
+        """
         make = functools.partial(self._message, int(time.time()), self._headers_of())
-        return _Messages(signals, make)
+        return _Messages(signals, added, make)
 
     def _headers_of(self) -> t.Callable[[t.Any], t.Any]:
         """Return a function that returns the headers of a signal: a copy of its own.
@@ -51,11 +59,16 @@ class MessageFactory:
         return _as_function(snapshot(headers))
 
     def _message(
-        self, now: int, headers_of: t.Callable[[t.Any], t.Any], signal: t.Any
+        self,
+        now: int,
+        headers_of: t.Callable[[t.Any], t.Any],
+        signal: t.Any,
+        added: t.Mapping[str, str] | None,
     ) -> Message:
+        headers = headers_of(signal)
         properties = MessageProperties(
             content_type=self._content_type,
-            headers=headers_of(signal),
+            headers={**added, **(headers or {})} if added else headers,
             delivery_mode=2,
             message_id=self._message_id(signal),
             timestamp=now,
@@ -75,9 +88,13 @@ class _Messages(t.Sequence[Message]):
     """Messages that are made when they are requested, and not kept."""
 
     def __init__(
-        self, signals: t.Sequence[t.Any], make: t.Callable[[t.Any], Message]
+        self,
+        signals: t.Sequence[t.Any],
+        added: t.Sequence[t.Mapping[str, str]],
+        make: t.Callable[[t.Any, t.Mapping[str, str] | None], Message],
     ) -> None:
         self._signals = signals
+        self._added = added
         self._make = make
 
     def __len__(self) -> int:
@@ -92,7 +109,8 @@ class _Messages(t.Sequence[Message]):
     def __getitem__(self, index: int | slice) -> Message | t.Sequence[Message]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return self._make(self._signals[index])
+        added = self._added[index] if self._added else None
+        return self._make(self._signals[index], added)
 
 
 def message_id_of(mapper: sa_orm.Mapper[t.Any]) -> t.Callable[[t.Any], str]:

@@ -9,6 +9,7 @@ from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import PartialDeliveryError
 from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
+from signalbus.messages import message_headers
 
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
@@ -18,6 +19,7 @@ from signalbus_rabbitmq.exceptions import DeliveryError
 
 if t.TYPE_CHECKING:
     from flask import Flask
+    from signalbus.typing import Bus
 
 #: The settings that the broker plugin reads.
 URL = "SIGNALBUS_RABBITMQ_URL"
@@ -37,14 +39,16 @@ class SignalSender:
         url = app.config.get(URL)
         self._broker = Broker(_parameters.parse(url, URL)) if url else None
 
-    def send(self, model: type[t.Any], signals: t.Sequence[t.Any]) -> None:
+    def send(self, bus: Bus, model: type[t.Any], signals: t.Sequence[t.Any]) -> None:
         """Send *signals* and return when RabbitMQ has confirmed every one.
 
         :raises PartialDeliveryError: if some were not confirmed, or cannot be put into
             a message.
         :raises BrokerUnavailableError: if none was, since there is no broker.
         """
-        broker, messages = self._find_broker(), self._factory(model).messages(signals)
+        broker = self._find_broker()
+        added = message_headers(bus, model, signals)
+        messages = self._factory(model).messages(signals, added)
         try:
             broker.publish(messages, IdleTimeout(self._timeout))
         except DeliveryError as error:

@@ -88,7 +88,7 @@ def signalbus_send_burst(
     if bus.declaration(model).broker != BROKER:
         return None
     sender: SignalSender = flask.current_app.extensions[_EXTENSION]
-    sender.send(model, signals)
+    sender.send(bus, model, signals)
     return True
 
 
