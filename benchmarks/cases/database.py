@@ -56,7 +56,7 @@ def flush(job: spec.Job, form: str) -> spec.Steps:
         yield from running.flush(job, **program.idle_sender(form))
 
 
-def inline(job: spec.Job, form: str) -> spec.Steps:
+def inline(job: spec.Job, form: str = "instances") -> spec.Steps:
     """Commit with autoflush and without; tell the difference of the medians."""
     with program.running(job) as running:
         business, sender = running.model("business"), program.idle_sender(form)

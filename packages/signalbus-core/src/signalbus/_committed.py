@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 from signalbus import plugins
+from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
 
@@ -44,7 +45,12 @@ class Committed:
             model: keys for model, keys in recorded.items() if self._flushes(model)
         }
         if flushed:
-            manager.hook.signalbus_autoflush(bus=self._bus, recorded=flushed)
+            answer = manager.hook.signalbus_autoflush(bus=self._bus, recorded=flushed)
+            if answer is not True:
+                raise SignalBusError(
+                    f"A plugin returned {answer!r} from signalbus_autoflush, and the"
+                    " signals stay pending. It must return True or None."
+                )
 
     def _may_autoflush(self, model: SignalModel) -> bool:
         """Return whether *model* may be autoflushed; ``True`` if it is misdeclared."""

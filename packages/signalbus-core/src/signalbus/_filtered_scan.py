@@ -84,6 +84,6 @@ class FilteredScan:
     ) -> None:
         while self._window.done and not self._scan.done:
             keys = self._scan.next_keys(statements, connection, KEYS_AHEAD)
-            self._scan.passed_keys(keys, KEYS_AHEAD)
             held = self._held.among(connection, keys) if keys else {}
+            self._scan.passed_keys(keys, KEYS_AHEAD)
             self._window = SelectedKeys([key for key in keys if key not in held])

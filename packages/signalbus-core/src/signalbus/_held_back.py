@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import typing as t
+from collections import abc
+
+from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,9 +28,18 @@ class Held:
         """Return those of *keys* that any plugin holds back."""
         held: dict[PrimaryKey, bool] = {}
         for part in self._parts:
-            for key, waits in part.among(connection, keys).items():
+            for key, waits in _checked(part, part.among(connection, keys)).items():
                 held[key] = waits or held.get(key, False)
         return held
+
+
+def _checked(part: HeldBack, answer: object) -> t.Mapping[PrimaryKey, bool]:
+    if not isinstance(answer, abc.Mapping):
+        raise SignalBusError(
+            f"{type(part).__name__}.among(), of a plugin that holds signals back,"
+            f" returned {answer!r:.100}. It must return a mapping of primary keys."
+        )
+    return answer
 
 
 def held_back(

@@ -50,6 +50,7 @@ class LateDeletion:
         self._deletion = Deletion(table, connection)
         self._settlement = Settlement(bus, table.declaration.model, connection)
         self._tries = tries
+        self._is_muted = False  # whether plugins write nothing any more
 
     def finish(self, result: BurstResult, error: Exception) -> None:
         """Finish the burst of *result*, whose transaction raised *error*."""
@@ -74,16 +75,8 @@ class LateDeletion:
                 logger.exception("Plugins could not record which signals failed.")
 
     def _settle(self, sent: t.Sequence[PrimaryKey], failed: Failed) -> None:
-        """Let the plugins write; go on without what they wrote if one fails again."""
-        if not self._settlement.is_wanted:
-            return
-        try:
-            with self._connection.begin_nested():
-                self._settlement.write(sent, failed)
-        except SettlementError as error:
-            if self._is_transient(t.cast("Exception", error.__cause__)):
-                raise t.cast("Exception", error.__cause__) from None
-            logger.exception("A plugin failed in signalbus_burst_settled.")
+        if not self._is_muted:
+            self._settlement.write_each(sent, failed, self._is_transient)
 
     def _delete_confirmed(self, result: BurstResult, error: Exception) -> None:
         if isinstance(error, SettlementError):
@@ -116,23 +109,36 @@ class LateDeletion:
     def _delete(self, result: BurstResult, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose signals were sent in a transaction that is over.
 
+        Plugins cannot keep them: if one fails again and again, none is asked.
+        """
+        try:
+            unknown = self._delete_rows(result, keys)
+        except SettlementError:
+            logger.exception("Plugins could not record which signals were sent.")
+            self._is_muted = True
+            unknown = self._delete_rows(result, keys)
+        result.undeleted.update(dict.fromkeys(unknown, _incomparable()))
+
+    def _delete_rows(
+        self, result: BurstResult, keys: t.Sequence[PrimaryKey]
+    ) -> list[PrimaryKey]:
+        """Delete rows in a transaction; return the keys of those that are doubtful.
+
         Their locks were released, so the application may have changed a row since then,
         or used its key again. Such a row is a new signal, and stays.
         """
         sent = dict(zip(result.burst.keys, result.values, strict=True))
+        max_keys = self._table.statements.max_keys
 
         def attempt() -> list[PrimaryKey]:
             with connections.transaction(self._connection):
                 return [
                     key
-                    for some in key_conditions.slices(
-                        keys, self._table.statements.max_keys
-                    )
+                    for some in key_conditions.slices(keys, max_keys)
                     for key in self._delete_unchanged(sent, some)
                 ]
 
-        unknown = retry.call_repeatedly(attempt, self._tries, self._is_transient)
-        result.undeleted.update(dict.fromkeys(unknown, _incomparable()))
+        return retry.call_repeatedly(attempt, self._tries, self._is_transient)
 
     def _delete_unchanged(
         self, sent: t.Mapping[PrimaryKey, t.Any], keys: t.Sequence[PrimaryKey]
@@ -164,6 +170,8 @@ class LateDeletion:
         return [key for key in same if same[key] is None]
 
     def _is_transient(self, error: Exception) -> bool:
+        if isinstance(error, SettlementError):
+            return True  # or it would have been logged
         return retry.is_transient(self._bus, error)
 
     def _is_about_no_row(self, error: Exception) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 if t.TYPE_CHECKING:
+    import pluggy
     import sqlalchemy as sa
 
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
+
+
+logger = logging.getLogger("signalbus")
 
 
 class SettlementError(Exception):
@@ -36,15 +41,54 @@ class Settlement:
 
         :raises SettlementError: if one of them fails, with its error as the cause.
         """
-        if not self.is_wanted or not (sent or failed):
-            return
-        try:
-            self._hook(
-                bus=self._bus,
-                model=self._model,
-                connection=self._connection,
-                sent=sent,
-                failed=failed,
-            )
-        except Exception as error:
-            raise SettlementError from error
+        if self.is_wanted and (sent or failed):
+            try:
+                self._call(self._hook, sent, failed)
+            except Exception as error:
+                raise SettlementError from error
+
+    def write_each(
+        self,
+        sent: t.Sequence[PrimaryKey],
+        failed: t.Mapping[PrimaryKey, Exception],
+        is_transient: t.Callable[[Exception], bool],
+    ) -> None:
+        """Let each plugin write in a savepoint of its own; log those that fail.
+
+        :raises SettlementError: if one fails in a way that *is_transient*.
+        """
+        for hook in self._hooks() if sent or failed else ():
+            try:
+                with self._connection.begin_nested():
+                    self._call(hook, sent, failed)
+            except Exception as error:
+                if is_transient(error):
+                    raise SettlementError from error
+                logger.exception("A plugin failed in signalbus_burst_settled.")
+
+    def _hooks(self) -> list[pluggy.HookCaller]:
+        """Return the hook for each plugin alone, with the wrappers around it."""
+        plugins = [
+            each.plugin
+            for each in self._hook.get_hookimpls()
+            if not (each.wrapper or each.hookwrapper)
+        ]
+        subset = self._bus.plugin_manager.subset_hook_caller
+        return [
+            subset(self._hook.name, [each for each in plugins if each is not plugin])
+            for plugin in plugins
+        ]
+
+    def _call(
+        self,
+        hook: pluggy.HookCaller,
+        sent: t.Sequence[PrimaryKey],
+        failed: t.Mapping[PrimaryKey, Exception],
+    ) -> None:
+        hook(
+            bus=self._bus,
+            model=self._model,
+            connection=self._connection,
+            sent=sent,
+            failed=failed,
+        )

@@ -106,7 +106,8 @@ def signalbus_autoflush(bus: Bus, recorded: Recorded) -> bool | None:
     app context, for the signals of models that may be autoflushed, unless
     ``bus.autoflush`` is off. Return ``True`` if you see to these signals, ``None`` to
     leave them to others. The core itself, which comes last, sends them before the
-    commit returns. An exception is logged, never raised; the signals stay pending.
+    commit returns. An exception, or any other answer, is logged; the signals stay
+    pending.
     """
 
 
@@ -119,8 +120,8 @@ def signalbus_held_back(
     Called when a run reaches a model, outside a transaction of yours: what you execute
     on *connection* is rolled back. Return ``None`` if nothing is held back, which then
     costs nothing more. Signals that are held back stay pending, and are not reported.
-    Of several plugins, each may hold signals back. If an implementation raises, the
-    run leaves the model, and reports the error.
+    Of several plugins, each may hold signals back; ``True`` wins over ``False``. If an
+    implementation raises, the run leaves the model, and reports the error.
     """
 
 
@@ -184,8 +185,9 @@ def signalbus_burst_settled(
     again if the transaction has to be repeated: what you wrote has been rolled back.
 
     If an implementation raises, the transaction is rolled back; what was sent is then
-    deleted in a new one, for which this hook is called once more. An exception is then
-    logged, and the rows are deleted nevertheless: nothing is sent twice because of it.
+    deleted in a new one, for which this hook is called once more, each implementation
+    in a savepoint of its own. An exception is then logged, and the rows are deleted
+    nevertheless: nothing is sent twice because of it.
     """
 
 
@@ -233,10 +235,10 @@ def signalbus_burst_failed(
     Called after the rollback, or after the commit if the rest of the burst was
     confirmed, once for what finally failed: not for a burst that is sent again one
     signal at a time. *error* is the first error, *failed* has the keys of the failed
-    signals and why each one failed. *failed* is empty if the database or the model's
-    declaration is at fault, before any signal was read. *seconds* is the time since the
-    start of the transaction. A later flush may report the same signals again.
-    An exception is logged, never raised.
+    signals and why each one failed. *failed* is empty if no signal is at fault, but the
+    broker, the database or the declaration of the model. *seconds* is the time since
+    the start of the transaction. A later flush may report the same signals again. An
+    exception is logged, never raised.
     """
 
 

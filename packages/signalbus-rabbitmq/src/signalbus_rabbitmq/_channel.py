@@ -17,7 +17,7 @@ from signalbus_rabbitmq._timeouts import IdleTimeout
 from signalbus_rabbitmq.message import Message
 
 if t.TYPE_CHECKING:
-    from signalbus_rabbitmq._batch import PublishBatch
+    from signalbus_rabbitmq._in_flight import Batch
     from signalbus_rabbitmq._timeouts import Timeout
 
 #: How many bytes are encoded before they are written, may wait for the socket, and may
@@ -89,7 +89,7 @@ class ConfirmChannel:
         self._check()
 
     def publish(
-        self, batch: PublishBatch, positions: t.Iterable[int], timeout: Timeout
+        self, batch: Batch, positions: t.Iterable[int], timeout: Timeout
     ) -> None:
         """Publish the messages of *batch* at *positions*, and wait for their confirms.
 

@@ -10,8 +10,26 @@ from signalbus_rabbitmq._confirms import Confirms
 from signalbus_rabbitmq._returns import Returns
 
 if t.TYPE_CHECKING:
-    from signalbus_rabbitmq._batch import PublishBatch
     from signalbus_rabbitmq.message import Message
+
+
+class Batch(t.Protocol):
+    """What is published: messages, known by their positions. It keeps their fate."""
+
+    def message(self, position: int) -> Message:
+        """Return a message that is about to be published."""
+
+    def published(self, position: int) -> Message:
+        """Return a message that has been published and is not settled."""
+
+    def confirm(self, positions: t.Sequence[int]) -> None:
+        """Settle messages that the broker confirmed."""
+
+    def fail(self, position: int, error: Exception) -> None:
+        """Settle a message that could not be sent."""
+
+    def resend_singly(self, positions: t.Iterable[int]) -> None:
+        """Send messages again, one by one, to find out which of them came back."""
 
 
 class ReturnedMessage(t.NamedTuple):
@@ -31,7 +49,7 @@ class InFlight:
     :param first_tag: the delivery tag of the first message.
     """
 
-    def __init__(self, batch: PublishBatch, first_tag: int) -> None:
+    def __init__(self, batch: Batch, first_tag: int) -> None:
         self.batch = batch
         self.confirms = Confirms(first_tag)
         #: What the broker returned and :meth:`settle` has not looked at.
