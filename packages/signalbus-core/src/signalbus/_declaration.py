@@ -47,7 +47,7 @@ class Declaration:
         """
         if self.broker is not None:
             return None
-        return t.cast("t.Any", self.model).send_signalbus_message  # type: ignore[no-any-return]
+        return getattr(self.model, "send_signalbus_message", None)
 
     @property
     def send_burst(self) -> t.Callable[[t.Any], object] | None:
