@@ -28,16 +28,20 @@ class Held:
         """Return those of *keys* that any plugin holds back."""
         held: dict[PrimaryKey, bool] = {}
         for part in self._parts:
-            for key, waits in _checked(part, part.among(connection, keys)).items():
+            for key, waits in _among(part, connection, keys).items():
                 held[key] = waits or held.get(key, False)
         return held
 
 
-def _checked(part: HeldBack, answer: object) -> t.Mapping[PrimaryKey, bool]:
-    if not isinstance(answer, abc.Mapping):
+def _among(
+    part: HeldBack, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+) -> t.Mapping[PrimaryKey, bool]:
+    answer: object = part.among(connection, keys)
+    if not isinstance(answer, abc.Mapping) or not answer.keys() <= set(keys):
         raise SignalBusError(
             f"{type(part).__name__}.among(), of a plugin that holds signals back,"
-            f" returned {answer!r:.100}. It must return a mapping of primary keys."
+            f" returned {answer!r:.100}. It must return a mapping that has some of the"
+            " primary keys it was given, which are tuples."
         )
     return answer
 
@@ -53,4 +57,10 @@ def held_back(
         parts = hook(bus=bus, model=model, connection=connection)
     finally:
         connection.rollback()
+    for part in parts:
+        if not callable(getattr(part, "among", None)):
+            raise SignalBusError(
+                f"A plugin returned {part!r:.100} from signalbus_held_back. It must"
+                " return an object with a method among(connection, keys), or None."
+            )
     return Held(parts) if parts else None

@@ -113,8 +113,11 @@ class LateDeletion:
         """
         try:
             unknown = self._delete_rows(result, keys)
-        except SettlementError:
-            logger.exception("Plugins could not record which signals were sent.")
+        except SettlementError as error:
+            logger.error(  # noqa: TRY400 the error itself is ours
+                "Plugins could not record which signals were sent.",
+                exc_info=error.__cause__,
+            )
             self._is_muted = True
             unknown = self._delete_rows(result, keys)
         result.undeleted.update(dict.fromkeys(unknown, _incomparable()))
