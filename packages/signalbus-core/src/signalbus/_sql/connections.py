@@ -99,7 +99,7 @@ def _reset_level(connection: sa.Connection) -> None:
         raise
 
 
-def _renew(connection: sa.Connection) -> None:
+def renew(connection: sa.Connection) -> None:
     """Reconnect at the same isolation level after a connection was lost.
 
     SQLAlchemy would reconnect at the engine's level. If that is AUTOCOMMIT, locks do
@@ -146,7 +146,7 @@ def transaction(
     connection: sa.Connection,
 ) -> contextlib.AbstractContextManager[sa.Transaction]:
     """Begin a transaction on *connection*, which commits unless an error is raised."""
-    _renew(connection)
+    renew(connection)
     return _transactions.get(connection.dialect.name, sa.Connection.begin)(connection)
 
 
