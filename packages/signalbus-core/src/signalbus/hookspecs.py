@@ -132,8 +132,8 @@ def signalbus_burst_count(bus: Bus, model: SignalModel) -> int | None:
     Called once for each model that does not declare ``signalbus_burst_count``, when
     its declaration is read; ``bus.declaration(model)`` may be asked for everything
     else. Return ``None`` for models that are not yours. If no plugin returns a number,
-    it is 1. Anything but a positive integer, or an
-    exception, is a :exc:`~signalbus.SignalModelError`.
+    it is 1. Anything but a positive integer is a :exc:`~signalbus.SignalModelError`; so
+    is an exception.
     """
 
 
