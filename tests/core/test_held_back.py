@@ -605,7 +605,7 @@ def test_plugin_that_raises_keeps_its_model(
     bus.plugin_manager.register(Fails(first, at_once=at_once))
     record(first, "a", "b")
     record(second, "c")
-    with pytest.raises(LookupError, match="no list"):
+    with pytest.raises(SignalBusError, match="LookupError: no list"):
         getattr(bus, method)()
 
     assert ["c"] == wire.sent
@@ -712,4 +712,34 @@ def test_answer_that_holds_nothing_back_is_an_error(
 
     with pytest.raises(SignalBusError, match="signalbus_held_back"):
         bus.flush()
+    assert ["a"] == pending(greeting)
+
+
+def test_plugin_that_fails_is_not_the_signals_fault(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, pending: t.Any
+) -> None:
+    """The model is left, and no signal of it counts as failed."""
+    settled: list[object] = []
+
+    class Broken:
+        @hookimpl
+        def signalbus_held_back(self) -> t.Any:
+            return self
+
+        def among(self, connection: t.Any, keys: t.Any) -> t.Any:
+            raise KeyError("held")
+
+        @hookimpl
+        def signalbus_burst_settled(self, failed: t.Any) -> None:
+            settled.append(failed)
+
+    bus.plugin_manager.register(Broken())
+    record(greeting, "a")
+    for method in METHODS:
+        with pytest.raises(
+            SignalBusError, match=r"Broken\.among\(\).* failed: KeyError"
+        ):
+            getattr(bus, method)()
+
+    assert [] == settled
     assert ["a"] == pending(greeting)

@@ -13,6 +13,7 @@ from signalbus import retry
 from signalbus._burst_result import BurstResult
 from signalbus._burst_size import SAMPLE
 from signalbus._delete import Deletion
+from signalbus._held_back import HoldingError
 from signalbus._late_deletion import LateDeletion
 from signalbus._lock import NOTHING
 from signalbus._lock import Burst
@@ -72,7 +73,7 @@ class BurstRunner:
         except Exception as error:
             if result.outcome is not None:
                 self._finish_late(result, error)
-            elif result.burst.keys or retry.is_about_no_row(self._bus, error):
+            elif result.burst.keys or self._is_about_no_row(error):
                 raise
             else:
                 self._find_unreadable(result, selection, count, error)
@@ -189,6 +190,11 @@ class BurstRunner:
         """Finish a burst whose transaction failed after its sender had answered."""
         late = LateDeletion(self._bus, self._table, self._connection, self._tries - 1)
         late.finish(result, error)
+
+    def _is_about_no_row(self, error: Exception) -> bool:
+        return isinstance(error, HoldingError) or retry.is_about_no_row(
+            self._bus, error
+        )
 
     def _is_transient(self, error: Exception) -> bool:
         return retry.is_transient(self._bus, error)

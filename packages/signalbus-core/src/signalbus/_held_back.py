@@ -5,8 +5,11 @@ from __future__ import annotations
 import typing as t
 from collections import abc
 
+import sqlalchemy.exc as sa_exc
+
 from signalbus._sql import connections
 from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -15,6 +18,10 @@ if t.TYPE_CHECKING:
     from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
+
+
+class HoldingError(SignalBusError):
+    """A plugin failed to return what is held back. Correct it."""
 
 
 class Held:
@@ -29,10 +36,25 @@ class Held:
         """Return those of *keys* that any plugin holds back."""
         held: dict[PrimaryKey, bool] = {}
         for part in self._parts:
-            answer = _checked(part, part.among(connection, keys), keys)
-            for key, waits in answer.items():
+            for key, waits in _among(part, connection, keys).items():
                 held[key] = waits or held.get(key, False)
         return held
+
+
+def _among(
+    part: HeldBack, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+) -> t.Mapping[PrimaryKey, bool]:
+    """Ask a plugin. An error of the database is raised as it is: it may pass."""
+    try:
+        answer = part.among(connection, keys)
+    except sa_exc.SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise HoldingError(
+            f"{type(part).__name__}.among(), of a plugin that holds signals back,"
+            f" failed: {describe_error(error)}"
+        ) from error
+    return _checked(part, answer, keys)
 
 
 def _checked(
@@ -40,14 +62,14 @@ def _checked(
 ) -> t.Mapping[PrimaryKey, bool]:
     """Return *answer*, or raise: a key in another form would hold nothing back."""
     if not isinstance(answer, abc.Mapping):
-        raise SignalBusError(
+        raise HoldingError(
             f"{type(part).__name__}.among(), of a plugin that holds signals back,"
             f" returned {answer!r:.100}. It must return a mapping that has some of the"
             " primary keys it was given, which are tuples."
         )
     unknown = answer.keys() - set(keys) if answer else ()
     if unknown:
-        raise SignalBusError(
+        raise HoldingError(
             f"{type(part).__name__}.among(), of a plugin that holds signals back,"
             f" returned {next(iter(unknown))!r:.100}, which is not one of the primary"
             " keys that it was given. It must return those, as they are."
@@ -65,11 +87,17 @@ def held_back(
     connections.renew(connection)
     try:
         parts = hook(bus=bus, model=model, connection=connection)
+    except sa_exc.SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise HoldingError(
+            f"A plugin failed in signalbus_held_back: {describe_error(error)}"
+        ) from error
     finally:
         connection.rollback()
     for part in parts:
         if not callable(getattr(part, "among", None)):
-            raise SignalBusError(
+            raise HoldingError(
                 f"A plugin returned {part!r:.100} from signalbus_held_back. It must"
                 " return an object with a method among(connection, keys), or None."
             )

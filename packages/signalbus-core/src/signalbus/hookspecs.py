@@ -190,7 +190,8 @@ def signalbus_burst_settled(
     If an implementation raises, the transaction is rolled back; what was sent is then
     deleted in a new one, for which this hook is called once more, each implementation
     in a savepoint of its own. An exception is then logged, and the rows are deleted
-    nevertheless: nothing is sent twice because of it.
+    nevertheless. An implementation should not raise all the same: until the second
+    transaction has locked the rows again, another flusher may send them again.
     """
 
 
