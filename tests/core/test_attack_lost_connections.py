@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
@@ -167,3 +168,33 @@ def test_connections_that_died_in_the_pool_are_replaced(
     cut(db)
 
     assert getattr(bus, method)() == 1
+
+
+class ReconnectsInSilence:
+    """A plugin that does not mind that its connection is cut."""
+
+    def __init__(self, db: SQLAlchemy) -> None:
+        """Cut those of *db*."""
+        self.db = db
+
+    @hookimpl
+    def signalbus_held_back(self, connection: sa.Connection) -> None:
+        """Cut it, and reconnect."""
+        cut(self.db)
+        with contextlib.suppress(sa.exc.DBAPIError):
+            connection.exec_driver_sql("SELECT 1")
+        connection.rollback()
+        connection.exec_driver_sql("SELECT 1")
+
+
+@pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])
+def test_refused_signal_stays_when_a_plugin_has_reconnected(
+    db: SQLAlchemy, bus: SignalBus, refused: SignalModel, method: str
+) -> None:
+    """The new connection is at the level that locks need, too."""
+    bus.plugin_manager.register(ReconnectsInSilence(db))
+    db.session.remove()
+    with pytest.raises(ValueError, match="1"):
+        getattr(bus, method)()
+
+    assert bus.count_pending() == {refused: 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
@@ -9,6 +10,7 @@ from signalbus import SignalModelError
 from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
 
@@ -160,3 +162,64 @@ def test_everything_else_is_declared_when_a_plugin_is_asked(
     bus.declaration(new_model(form="pigeons", signalbus_autoflush=False))
 
     assert [("pigeons", False)] == asked
+
+
+class Fails:
+    """Fails for models that have no count of their own."""
+
+    @hookimpl
+    def signalbus_burst_count(self) -> int:
+        """Raise."""
+        raise LookupError("no table of counts")
+
+
+def test_plugin_that_raises_fails_no_commit(
+    bus: SignalBus, db: SQLAlchemy, new_model: t.Any, pending: t.Any, wire: t.Any
+) -> None:
+    """Its models are not sent; the others of the transaction are."""
+    bus.plugin_manager.register(Fails())
+    counted, other = new_model("Counted"), new_model("Other", signalbus_burst_count=1)
+    db.session.add_all([counted(text="a"), other(text="b")])
+    db.session.commit()
+
+    assert ["b"] == wire.sent
+    assert ["a"] == pending(counted)
+
+
+def test_plugin_that_raises_is_reported(bus: SignalBus, greeting: SignalModel) -> None:
+    """The error names the model, and what the plugin raised."""
+    bus.plugin_manager.register(Fails())
+    with pytest.raises(SignalModelError, match=r"Greeting: .*no table of counts"):
+        bus.flush()
+
+
+class Waits:
+    """Gives a burst count of 7, once it is told to."""
+
+    def __init__(self) -> None:
+        """Wait."""
+        self.is_asked = threading.Event()
+        self.may_go_on = threading.Event()
+
+    @hookimpl
+    def signalbus_burst_count(self) -> int:
+        """Wait, and return the count."""
+        self.is_asked.set()
+        self.may_go_on.wait(10)
+        return 7
+
+
+def test_other_threads_do_not_see_an_incomplete_declaration(
+    bus: SignalBus, greeting: SignalModel, background: t.Any
+) -> None:
+    """A thread that asks meanwhile asks the plugin, too."""
+    waits = Waits()
+    bus.plugin_manager.register(waits)
+    first = background(bus.declaration, greeting)
+    waits.is_asked.wait(10)
+    waits.is_asked.clear()
+    second = background(bus.declaration, greeting)
+
+    assert waits.is_asked.wait(10)
+    waits.may_go_on.set()
+    assert [7, 7] == [first.result().burst_count, second.result().burst_count]

@@ -117,7 +117,7 @@ def test_second_bus_is_refused(
     app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
 ) -> None:
     """An app has one bus, whenever the other one comes."""
-    other = SignalBus(late_db)
+    other = SignalBus(SQLAlchemy())
     late_db.init_app(app)
     late_bus.init_app(app)
     with pytest.raises(RuntimeError, match="already"):
@@ -234,3 +234,75 @@ def test_mixin_initializes_its_bus(app: Flask, other_app: Flask) -> None:
 
     assert db.signalbus is app.extensions["signalbus"]
     assert db.signalbus is other_app.extensions["signalbus"]
+
+
+def test_second_bus_of_a_database_is_refused(
+    late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """Two buses would both listen to the sessions, before there is any app, too."""
+    with pytest.raises(RuntimeError, match="already has a signal bus"):
+        SignalBus(late_db)
+
+
+def test_bus_that_was_refused_leaves_nothing_behind(
+    app: Flask, late_db: SQLAlchemy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once the setting is right, the same database and app get their bus."""
+    late_db.init_app(app)
+    app.config["SIGNALBUS_AUTOFLUSH"] = "perhaps"
+    with pytest.raises(SettingError):
+        SignalBus(late_db)
+    app.config["SIGNALBUS_AUTOFLUSH"] = True
+
+    assert SignalBus(late_db) is app.extensions["signalbus"]
+
+
+def test_app_that_a_plugin_refused_may_come_again(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """An app has its bus when all plugins have accepted it."""
+
+    class Picky:
+        @hookimpl
+        def signalbus_init_app(self, app: Flask) -> None:
+            if "COLOUR" not in app.config:
+                raise ValueError("COLOUR is not set.")
+
+    late_bus.plugin_manager.register(Picky())
+    late_db.init_app(app)
+    with pytest.raises(SettingError, match="COLOUR"):
+        late_bus.init_app(app)
+    assert "signalbus" not in app.extensions
+    app.config["COLOUR"] = "blue"
+    late_bus.init_app(app)
+
+    assert late_bus is app.extensions["signalbus"]
+
+
+def test_commit_before_the_bus_has_its_app_says_what_to_do(
+    app: Flask,
+    late_db: SQLAlchemy,
+    order: t.Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A commit does not fail; the log names the signals, and the remedy."""
+    late_db.init_app(app)
+    _record(app, late_db, order(text="a"))
+
+    assert "stay pending after a commit (Order)" in caplog.text
+    assert "bus.init_app(app) first" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [None, "db"])
+def test_what_is_not_a_database_is_refused(wrong: t.Any) -> None:
+    """The error says what to pass."""
+    with pytest.raises(TypeError, match=r"SignalBus\(db\)"):
+        SignalBus(wrong)
+
+
+def test_what_is_not_an_app_is_refused(
+    late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """The error says what to pass."""
+    with pytest.raises(TypeError, match=r"bus\.init_app\(app\)"):
+        late_bus.init_app(late_db)  # type: ignore[arg-type]

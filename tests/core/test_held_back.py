@@ -7,6 +7,7 @@ import typing as t
 import freezer
 import pytest
 import sqlalchemy as sa
+from signalbus import SignalBusError
 from signalbus import hookimpl
 from signalbus.stopping import StopToken
 
@@ -672,3 +673,43 @@ def test_autoflush_tries_a_broker_with_what_may_be_sent(
     db.session.commit()
 
     assert ["3", "4"] == wire.sent
+
+
+@pytest.mark.parametrize("answer", [None, [(1,)], {1: True}, {(99,): True}])
+def test_junk_from_a_plugin_is_an_error(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, pending: t.Any, answer: t.Any
+) -> None:
+    """What is not a mapping of the given keys holds everything back, and is named."""
+
+    class Junk:
+        @hookimpl
+        def signalbus_held_back(self) -> t.Any:
+            return self
+
+        def among(self, connection: t.Any, keys: t.Any) -> t.Any:
+            return answer
+
+    bus.plugin_manager.register(Junk())
+    record(greeting, "a")
+
+    with pytest.raises(SignalBusError, match=r"Junk\.among\(\)"):
+        bus.flushmany()
+    assert ["a"] == pending(greeting)
+
+
+def test_answer_that_holds_nothing_back_is_an_error(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, pending: t.Any
+) -> None:
+    """The error says what to return."""
+
+    class Wrong:
+        @hookimpl
+        def signalbus_held_back(self) -> t.Any:
+            return True
+
+    bus.plugin_manager.register(Wrong())
+    record(greeting, "a")
+
+    with pytest.raises(SignalBusError, match="signalbus_held_back"):
+        bus.flush()
+    assert ["a"] == pending(greeting)

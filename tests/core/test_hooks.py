@@ -958,3 +958,42 @@ def test_interrupt_in_a_hook_ends_the_run_between_bursts(
 
     assert ["a"] == wire.sent
     assert ["b", "c"] == pending(greeting)
+
+
+def test_misspelt_hook_is_refused_at_registration(bus: SignalBus) -> None:
+    """A plugin that nobody would ever call is an error, and is not registered."""
+
+    class Misspelt:
+        @hookimpl
+        def signalbus_burst_snet(self) -> None:
+            """React to nothing."""
+
+    plugin = Misspelt()
+    with pytest.raises(pluggy.PluginValidationError, match="signalbus_burst_snet"):
+        bus.plugin_manager.register(plugin)
+
+    assert not bus.plugin_manager.is_registered(plugin)
+
+
+def test_plugin_that_fails_is_named(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, caplog: t.Any
+) -> None:
+    """By its own name, or that of its class."""
+
+    class Broken:
+        @hookimpl
+        def signalbus_burst_sent(self) -> None:
+            raise ValueError
+
+    named = Broken()
+    named.name = "mine"  # type: ignore[attr-defined]
+    bus.plugin_manager.register(Broken())
+    bus.plugin_manager.register(named)
+    record(greeting, "a")
+    bus.flush()
+
+    messages = [each.getMessage() for each in caplog.records]
+    assert [
+        "The plugin 'mine' failed in signalbus_burst_sent.",
+        "The plugin 'Broken' failed in signalbus_burst_sent.",
+    ] == messages

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import typing as t
+import weakref
 
 import pytest
 import signalbus_rabbitmq
@@ -19,8 +23,6 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
 if t.TYPE_CHECKING:
-    import subprocess
-
     from conftest import Broker
     from conftest import Node
     from conftest import Proxy
@@ -149,6 +151,41 @@ def test_a_wait_for_the_end_of_an_alarm_ends(
             publisher.publish_messages(messages_to(queue, COUNT), timeout=LONG)
     finally:
         node.control("set_vm_memory_high_watermark", "0.4")
+
+
+def test_an_idle_connection_lets_go_of_the_token(
+    publisher: Publisher, queue: str, messages_to: MakeMessages
+) -> None:
+    """A token ends with those who use it. Its connection is used, and closed, later."""
+    token = StopToken()
+    with token.active():
+        publisher.publish_messages(messages_to(queue, 1))
+    gone = weakref.ref(token)
+    del token
+    gc.collect()
+
+    assert gone() is None
+    publisher.publish_messages(messages_to(queue, 1))
+    publisher.close()
+
+
+def test_a_process_that_was_not_stopped_ends_in_silence(broker: Broker) -> None:
+    """At exit, tokens are closed before connections are."""
+    queue = broker.queue()
+    program = f"""
+import flask
+from signalbus.stopping import StopToken
+from signalbus_rabbitmq import Message, Publisher
+app = flask.Flask("shop")
+app.config["SIGNALBUS_RABBITMQ_URL"] = {broker.url!r}
+publisher, token = Publisher(app), StopToken()
+with token.active():
+    publisher.publish_messages([Message("", {queue!r}, b"0")])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 our own program
+
+    assert ("", "") == (done.stdout, done.stderr)
 
 
 def test_a_lost_connection_is_not_opened_again(

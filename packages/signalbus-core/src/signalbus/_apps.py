@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import typing as t
+import weakref
 
 from signalbus import _settings
 from signalbus import _spelling
@@ -22,19 +23,69 @@ logger = logging.getLogger("signalbus")
 #: The name of the bus among the extensions of an app.
 EXTENSION = "signalbus"
 
+#: The databases that have a bus.
+_claimed: weakref.WeakSet[t.Any] = weakref.WeakSet()
+
 
 def apps_of(db: SQLAlchemy) -> list[Flask]:
     """Return the apps for which *db* has been initialized."""
     return list(getattr(db, "_app_engines", ()))
 
 
-def refuse_second_bus(app: Flask) -> None:
-    """Raise if *app* has a bus."""
+def check_database(db: SQLAlchemy) -> None:
+    """Raise unless *db* can get a bus."""
+    if not hasattr(db, "init_app") or not hasattr(db, "session"):
+        raise TypeError(f"db is {db!r}. Pass the SQLAlchemy object: SignalBus(db).")
+    if db in _claimed:
+        raise RuntimeError(
+            "This SQLAlchemy object already has a signal bus. Use that one; for another"
+            " app, call its init_app(app)."
+        )
+    for app in apps_of(db):
+        _refuse_second_bus(app)
+
+
+def claim(db: SQLAlchemy) -> None:
+    """Remember that *db* has a bus, which listens to its sessions for ever."""
+    _claimed.add(db)
+
+
+def check_app(app: Flask, db: SQLAlchemy) -> None:
+    """Raise unless *app* can get the bus of *db*."""
+    if not hasattr(app, "extensions"):
+        raise TypeError(f"app is {app!r}. Pass the Flask app: bus.init_app(app).")
+    _refuse_second_bus(app)
+    if app not in apps_of(db):
+        raise RuntimeError(
+            "The database of this signal bus is not initialized for this Flask app."
+            " Call db.init_app(app) before bus.init_app(app)."
+        )
+
+
+def _refuse_second_bus(app: Flask) -> None:
     if EXTENSION in app.extensions:
         raise RuntimeError(
             "A signal bus has already been registered on this Flask app. Use that one:"
             " app.extensions['signalbus']."
         )
+
+
+@contextlib.contextmanager
+def registered(bus: Bus, app: Flask, apps: weakref.WeakSet[Flask]) -> t.Iterator[None]:
+    """Give *app* its *bus*, unless a plugin refuses it meanwhile.
+
+    A :exc:`ValueError` of a plugin becomes a :exc:`SettingError`.
+    """
+    app.extensions[EXTENSION] = bus
+    apps.add(app)
+    try:
+        yield
+    except Exception as error:
+        del app.extensions[EXTENSION]
+        apps.discard(app)
+        if isinstance(error, ValueError) and not isinstance(error, SignalBusError):
+            raise SettingError(str(error)) from error
+        raise
 
 
 def log_unknown_settings(bus: Bus, app: Flask) -> None:
@@ -43,14 +94,3 @@ def log_unknown_settings(bus: Bus, app: Flask) -> None:
     known = set(_settings.NAMES).union(*answers)
     for setting in _spelling.find_unknown_settings(app.config, known):
         logger.warning("%s", setting)
-
-
-@contextlib.contextmanager
-def refusing_settings() -> t.Iterator[None]:
-    """Turn a plugin's :exc:`ValueError` into a :exc:`SettingError`."""
-    try:
-        yield
-    except SignalBusError:
-        raise
-    except ValueError as error:
-        raise SettingError(str(error)) from error

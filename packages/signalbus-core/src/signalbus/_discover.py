@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import typing as t
 from collections import abc
 
@@ -13,6 +14,7 @@ from signalbus._declare import is_sendable
 from signalbus._declare import read_declaration
 from signalbus._markers import hookimpl
 from signalbus.exceptions import SignalModelError
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     import sqlalchemy.orm as sa_orm
@@ -31,6 +33,8 @@ class Declarations:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._known: dict[SignalModel, Declaration] = {}
+        # Those that plugins are just completing, by thread.
+        self._incomplete: dict[tuple[int, SignalModel], Declaration] = {}
         self._sendable: dict[type[t.Any], bool] = {}
 
     def of(self, model: SignalModel) -> Declaration:
@@ -39,7 +43,7 @@ class Declarations:
         :raises SignalModelError: if it is not a signal model, or is misdeclared.
         """
         known = self._known.get(model)
-        return known or self._read(model)
+        return known or self._read(model, threading.get_ident())
 
     def is_sendable(self, model: type[t.Any]) -> bool:
         """Return whether *model* declares how it is sent, rightly or not."""
@@ -48,23 +52,38 @@ class Declarations:
             sendable = self._sendable[model] = is_sendable(model)
         return sendable
 
-    def _read(self, model: SignalModel) -> Declaration:
+    def _read(self, model: SignalModel, thread: int) -> Declaration:
+        incomplete = self._incomplete.get((thread, model))
+        if incomplete is not None:
+            return incomplete
         declaration = read_declaration(model)
         if not hasattr(model, "signalbus_burst_count"):
-            # Known before it is complete: plugins may ask for it.
-            self._known[model] = declaration
+            # The plugins that complete it may ask for it. Other threads must not see
+            # it: what they make of a declaration is kept.
+            self._incomplete[thread, model] = declaration
             try:
                 count = self._ask_burst_count(model)
             finally:
-                self._known.pop(model, None)
+                del self._incomplete[thread, model]
             declaration = dataclasses.replace(declaration, burst_count=count)
         self._known[model] = declaration
         return declaration
 
     def _ask_burst_count(self, model: SignalModel) -> int:
-        """Ask the plugins how many signals a burst has."""
+        """Ask the plugins how many signals a burst has.
+
+        A plugin that fails must not fail the transaction of the application, which may
+        be what asks.
+        """
         hook = self._bus.plugin_manager.hook.signalbus_burst_count
-        count = hook(bus=self._bus, model=model)
+        try:
+            count = hook(bus=self._bus, model=model)
+        except Exception as error:
+            raise SignalModelError(
+                f"A plugin failed in signalbus_burst_count for {model.__name__}:"
+                f" {describe_error(error)}. Repair it, or set signalbus_burst_count"
+                " on the model."
+            ) from error
         return 1 if count is None else checked_burst_count(model, count)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 from collections import abc
 
+from signalbus._sql import connections
 from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
@@ -28,16 +29,28 @@ class Held:
         """Return those of *keys* that any plugin holds back."""
         held: dict[PrimaryKey, bool] = {}
         for part in self._parts:
-            for key, waits in _checked(part, part.among(connection, keys)).items():
+            answer = _checked(part, part.among(connection, keys), keys)
+            for key, waits in answer.items():
                 held[key] = waits or held.get(key, False)
         return held
 
 
-def _checked(part: HeldBack, answer: object) -> t.Mapping[PrimaryKey, bool]:
+def _checked(
+    part: HeldBack, answer: object, keys: t.Sequence[PrimaryKey]
+) -> t.Mapping[PrimaryKey, bool]:
+    """Return *answer*, or raise: a key in another form would hold nothing back."""
     if not isinstance(answer, abc.Mapping):
         raise SignalBusError(
             f"{type(part).__name__}.among(), of a plugin that holds signals back,"
-            f" returned {answer!r:.100}. It must return a mapping of primary keys."
+            f" returned {answer!r:.100}. It must return a mapping that has some of the"
+            " primary keys it was given, which are tuples."
+        )
+    unknown = answer.keys() - set(keys) if answer else ()
+    if unknown:
+        raise SignalBusError(
+            f"{type(part).__name__}.among(), of a plugin that holds signals back,"
+            f" returned {next(iter(unknown))!r:.100}, which is not one of the primary"
+            " keys that it was given. It must return those, as they are."
         )
     return answer
 
@@ -49,8 +62,15 @@ def held_back(
     hook = bus.plugin_manager.hook.signalbus_held_back
     if not hook.get_hookimpls():
         return None
+    connections.renew(connection)
     try:
         parts = hook(bus=bus, model=model, connection=connection)
     finally:
         connection.rollback()
+    for part in parts:
+        if not callable(getattr(part, "among", None)):
+            raise SignalBusError(
+                f"A plugin returned {part!r:.100} from signalbus_held_back. It must"
+                " return an object with a method among(connection, keys), or None."
+            )
     return Held(parts) if parts else None

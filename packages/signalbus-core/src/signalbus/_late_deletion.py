@@ -87,11 +87,18 @@ class LateDeletion:
             )
             stopping.wait(next(retry.backoff(2)))
             self._delete(result, result.confirmed)
-        elif len(result.confirmed) == 1 or self._is_about_no_row(error):
+        elif self._is_about_no_row(error) or not self._may_do_better(result):
             result.undeleted = dict.fromkeys(result.confirmed, error)
             result.is_last = self._is_about_no_row(error)
         else:
             self._delete_one_by_one(result)
+
+    def _may_do_better(self, result: BurstResult) -> bool:
+        """Return whether an error of the burst may spare a single row.
+
+        It may have been the fault of a plugin, which broke or ended the transaction.
+        """
+        return len(result.confirmed) > 1 or self._settlement.is_wanted
 
     def _delete_one_by_one(self, result: BurstResult) -> None:
         """Delete what can be deleted, until the database itself is in the way."""
@@ -109,14 +116,20 @@ class LateDeletion:
     def _delete(self, result: BurstResult, keys: t.Sequence[PrimaryKey]) -> None:
         """Delete rows whose signals were sent in a transaction that is over.
 
-        Plugins cannot keep them: if one fails again and again, none is asked.
+        Plugins cannot keep them: if one fails again and again, or breaks or ends the
+        transaction, none is asked.
         """
         try:
             unknown = self._delete_rows(result, keys)
-        except SettlementError:
+        except Exception as error:
+            if not self._may_be_due_to_plugins(error):
+                raise
             logger.exception("Plugins could not record which signals were sent.")
             self._is_muted = True
-            unknown = self._delete_rows(result, keys)
+            try:
+                unknown = self._delete_rows(result, keys)
+            finally:
+                self._is_muted = False
         result.undeleted.update(dict.fromkeys(unknown, _incomparable()))
 
     def _delete_rows(
@@ -168,6 +181,11 @@ class LateDeletion:
                 self._table.declaration.model.__name__,
             )
         return [key for key in same if same[key] is None]
+
+    def _may_be_due_to_plugins(self, error: Exception) -> bool:
+        if isinstance(error, SettlementError):
+            return True
+        return self._settlement.is_wanted and not self._is_about_no_row(error)
 
     def _is_transient(self, error: Exception) -> bool:
         if isinstance(error, SettlementError):

@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
     from signalbus.typing import Bus
+    from signalbus.typing import HeldBack
 
 R = t.TypeVar("R")
 
@@ -37,6 +38,7 @@ class Job:
     declaration: Declaration
     selection: Selection
     ordered: bool = False
+    held: HeldBack | None = None
 
 
 class Run:
@@ -70,7 +72,7 @@ class Run:
         if self.results.has_no_database(declaration):
             return []
         try:
-            return retry.call_repeatedly(attempt, self._tries, self._is_transient)
+            return self._repeat(attempt)
         except Exception as error:  # noqa: BLE001 other models still go out
             self.results.give_up(declaration, error)
             return []
@@ -92,13 +94,14 @@ class Run:
     def _do(self, job: Job) -> None:
         """Run burst after burst, until all rows are passed or there is no point."""
         with contextlib.ExitStack() as stack:
-            connection = retry.call_repeatedly(
-                lambda: stack.enter_context(self._connect(job.declaration)),
-                self._tries,
-                self._is_transient,
+            connection = self._repeat(
+                lambda: stack.enter_context(self._connect(job.declaration))
             )
             table = self._tables.get(job.declaration, connection.dialect)
-            held = held_back(self._bus, job.declaration.model, connection)
+            held = self._repeat(
+                lambda: held_back(self._bus, job.declaration.model, connection)
+            )
+            job = dataclasses.replace(job, held=held)
             runner = BurstRunner(
                 self._bus,
                 table,
@@ -110,6 +113,10 @@ class Run:
                 runner.measure()
             selection = job.selection.hold_back(held) if held else job.selection
             self._run_bursts(job, runner, selection, lambda: self._next_count(table))
+
+    def _repeat(self, function: t.Callable[[], R]) -> R:
+        """Call *function*, and again while its database fails in passing."""
+        return retry.call_repeatedly(function, self._tries, self._is_transient)
 
     def _connect(
         self, declaration: Declaration
@@ -149,7 +156,9 @@ class Run:
         outcome = result.outcome
         if outcome and outcome.unknown and len(result.burst.keys) > 1:
             alone = SelectedKeys(result.burst.keys, ordered=job.ordered)
-            return self._run_bursts(job, runner, alone, lambda: 1)
+            if job.held:
+                alone.hold_back(job.held)
+            return self._run_bursts(job, runner, alone, lambda: 1) and not alone.ended
         error = self.results.add(job.declaration, result)
         unavailable = outcome is not None and outcome.unavailable is not None
         return not (result.is_last or unavailable or (job.ordered and error))

@@ -34,6 +34,8 @@ class SelectedKeys:
     def __init__(self, keys: t.Sequence[PrimaryKey], *, ordered: bool = False) -> None:
         self.done = not keys
         self.missed = KeyList()
+        #: Whether a signal that is held back holds back all behind it.
+        self.ended = False
         self._keys = keys
         self._ordered = ordered
         self._position = 0
@@ -119,6 +121,7 @@ class SelectedKeys:
         for key in keys:
             if self._ordered and held.get(key):
                 self._end = len(self._keys)
+                self.ended = True
                 break
             if key not in held:
                 free.append(key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import typing as t
 
+from signalbus import plugins
+
 if t.TYPE_CHECKING:
     import pluggy
     import sqlalchemy as sa
@@ -57,26 +59,34 @@ class Settlement:
 
         :raises SettlementError: if one fails in a way that *is_transient*.
         """
-        for hook in self._hooks() if sent or failed else ():
+        for name, hook in self._hooks() if sent or failed else ():
             try:
                 with self._connection.begin_nested():
                     self._call(hook, sent, failed)
             except Exception as error:
                 if is_transient(error):
                     raise SettlementError from error
-                logger.exception("A plugin failed in signalbus_burst_settled.")
+                logger.exception(
+                    "The plugin %r failed in signalbus_burst_settled.", name
+                )
 
-    def _hooks(self) -> list[pluggy.HookCaller]:
-        """Return the hook for each plugin alone, with the wrappers around it."""
-        plugins = [
-            each.plugin
+    def _hooks(self) -> list[tuple[str, pluggy.HookCaller]]:
+        """Return the hook for each plugin alone, by name, with the wrappers around."""
+        plain = [
+            each
             for each in self._hook.get_hookimpls()
             if not (each.wrapper or each.hookwrapper)
         ]
         subset = self._bus.plugin_manager.subset_hook_caller
         return [
-            subset(self._hook.name, [each for each in plugins if each is not plugin])
-            for plugin in plugins
+            (
+                plugins.plugin_name(each),
+                subset(
+                    self._hook.name,
+                    [other.plugin for other in plain if other is not each],
+                ),
+            )
+            for each in plain
         ]
 
     def _call(

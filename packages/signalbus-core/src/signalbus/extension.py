@@ -67,8 +67,7 @@ class SignalBus:
     plugin_manager: pluggy.PluginManager
 
     def __init__(self, db: SQLAlchemy) -> None:
-        for app in _apps.apps_of(db):
-            _apps.refuse_second_bus(app)
+        _apps.check_database(db)
         self.db = db
         self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
         self._autoflush: bool | None = None
@@ -82,11 +81,13 @@ class SignalBus:
         manager.on_broker = self._flusher.reset_breakers
         self._declarations = _discover.Declarations(self)
         self._committed = Committed(self, self._declarations)
-        Recorder(self._committed.is_recorded, self._on_commit).listen(db.session)
         self._announcer = ModelAnnouncer(self)
-        self._announcer.listen()
         for app in _apps.apps_of(db):
             self.init_app(app)
+        # Last, so that nothing is left of a bus that cannot be made.
+        _apps.claim(db)
+        Recorder(self._committed.is_recorded, self._on_commit).listen(db.session)
+        self._announcer.listen()
 
     def init_app(self, app: flask.Flask) -> None:
         """Prepare *app*, after ``db.init_app(app)``, for this bus.
@@ -98,19 +99,12 @@ class SignalBus:
             *app*.
         :raises SettingError: if a setting of *app* has a value that it cannot have.
         """
-        if app in self._apps:
+        if isinstance(app, flask.Flask) and app in self._apps:
             return
-        _apps.refuse_second_bus(app)
-        if app not in _apps.apps_of(self.db):
-            raise RuntimeError(
-                "The database of this signal bus is not initialized for this Flask app."
-                " Call db.init_app(app) before bus.init_app(app)."
-            )
+        _apps.check_app(app, self.db)
         _settings.check(app.config)
         _apps.log_unknown_settings(self, app)
-        app.extensions[_apps.EXTENSION] = self
-        self._apps.add(app)
-        with _apps.refusing_settings():
+        with _apps.registered(self, app, self._apps):
             self.plugin_manager.hook.signalbus_init_app.call_historic(
                 kwargs={"bus": self, "app": app}
             )
@@ -258,7 +252,7 @@ class SignalBus:
                 self._committed.handle(recorded)
         except Exception:
             names = ", ".join(model.__name__ for model in recorded)
-            logger.exception("Signals could not be sent after commit (%s)", names)
+            logger.exception("Signals stay pending after a commit (%s)", names)
 
     def _read_switch(self, name: str) -> bool:
         """Return a setting of the app at hand."""
@@ -281,12 +275,13 @@ class SignalBus:
         """Enter the context of an app of this bus, unless this is one."""
         if self._current_app() is not None:
             return contextlib.nullcontext()
+        self._require_app()
         app = self._only_app()
         if app is None:
             raise RuntimeError(
                 f"This signal bus has {len(self._apps)} apps, and none of them is the"
-                " current one. Push the context of one of them: 'with"
-                " app.app_context():'."
+                " current one. Push the context of one of them ('with"
+                " app.app_context():'), or call bus.init_app for the current one."
             )
         return app.app_context()
 

@@ -132,7 +132,8 @@ def signalbus_burst_count(bus: Bus, model: SignalModel) -> int | None:
     Called once for each model that does not declare ``signalbus_burst_count``, when
     its declaration is read; ``bus.declaration(model)`` may be asked for everything
     else. Return ``None`` for models that are not yours. If no plugin returns a number,
-    it is 1. Anything but a positive integer is a :exc:`~signalbus.SignalModelError`.
+    it is 1. Anything but a positive integer is a :exc:`~signalbus.SignalModelError`; so
+    is an exception.
     """
 
 
@@ -174,6 +175,8 @@ def signalbus_burst_settled(
     failed: t.Mapping[PrimaryKey, Exception],
 ) -> None:
     """Write down, on *connection*, what became of a burst.
+
+    Do not commit, roll back or close *connection*; use its savepoints.
 
     Called inside the transaction that holds the locks, after the sender has returned
     and before the rows of *sent* are deleted. What you write commits or rolls back with

@@ -49,10 +49,13 @@ class PluginManager(pluggy.PluginManager):
         #: Called when a plugin has been registered that may send signals.
         self.on_broker: t.Callable[[], object] = lambda: None
         self._isolated: dict[str, tuple[Failed, Errors]] = {}
+        self._is_strict = False
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
         """Register *plugin*, and return the name it is registered under."""
         registered = super().register(plugin, name)
+        if self._is_strict:
+            self._refuse_unknown_hooks(plugin)
         for hook, guard in self._isolated.items():
             _isolate(self._implementations(hook, of=plugin), *guard)
         if any(each.plugin is plugin for each in _brokers(self)):
@@ -68,6 +71,18 @@ class PluginManager(pluggy.PluginManager):
         """
         self._isolated[hook] = (failed, errors)
         _isolate(self._implementations(hook), failed, errors)
+
+    def become_strict(self) -> None:
+        """Refuse hooks that are not specified, of all plugins so far and to come."""
+        self.check_pending()
+        self._is_strict = True
+
+    def _refuse_unknown_hooks(self, plugin: object) -> None:
+        try:
+            self.check_pending()
+        except pluggy.PluginValidationError:
+            self.unregister(plugin)
+            raise
 
     def _implementations(
         self, hook: str, of: object | None = None
@@ -97,7 +112,7 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     for entry_point in _installed():
         _load(manager, entry_point)
     manager.hook.signalbus_addhooks(plugin_manager=manager)
-    manager.check_pending()
+    manager.become_strict()
     return manager
 
 
@@ -170,7 +185,7 @@ def _guarded(
         try:
             return function(*args)
         except errors as error:
-            failed(implementation.plugin_name, error)
+            failed(plugin_name(implementation), error)
             return None
 
     return guarded
@@ -190,6 +205,15 @@ def _broker_name(manager: pluggy.PluginManager, broker: pluggy.HookImpl) -> str 
         return name
     made_up = manager.get_canonical_name(broker.plugin)
     return None if broker.plugin_name == made_up else broker.plugin_name
+
+
+def plugin_name(implementation: pluggy.HookImpl) -> str:
+    """Return how to call the plugin of *implementation* in a message."""
+    own = getattr(implementation.plugin, "name", None)
+    if isinstance(own, str):
+        return own
+    is_made_up = implementation.plugin_name == str(id(implementation.plugin))
+    return _kind(implementation) if is_made_up else implementation.plugin_name
 
 
 def _kind(broker: pluggy.HookImpl) -> str:

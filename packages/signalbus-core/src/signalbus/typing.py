@@ -69,7 +69,9 @@ class HeldBack(t.Protocol):
     def among(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> t.Mapping[PrimaryKey, bool]:
-        """Return those of *keys* that are held back.
+        """Return those of *keys* that are held back, as they are given.
+
+        Any other key is an error, and nothing of the model is sent.
 
         The value is ``True`` if the signal also holds back the signals behind it that
         have the same ordering key, and ``False`` if those may pass.

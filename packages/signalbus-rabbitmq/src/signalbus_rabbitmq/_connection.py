@@ -5,6 +5,7 @@ It never waits past a deadline, and a thread that is told to stop does not wait 
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
@@ -119,6 +120,10 @@ class Connection(SteppedConnection):
             self._run_once()
         return self.loss is None
 
+    def release(self) -> None:
+        """Let go of the token of the thread that has used the connection."""
+        self._watch(None)
+
     def check(self) -> None:
         """Raise ConnectionError if the connection is lost."""
         if self.loss:
@@ -170,9 +175,10 @@ class Connection(SteppedConnection):
             self.ioloop.add_handler(self._watched, self._unwatch, self.ioloop.READ)
 
     def _unwatch(self, *_: int) -> None:
-        if self._watched is not None:
-            self.ioloop.remove_handler(self._watched)
-            self._watched = None
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            with contextlib.suppress(OSError):  # a fork, or the exit, has closed it
+                self.ioloop.remove_handler(watched)
 
     def _remaining(self, deadline: float) -> float:
         remaining = deadline - time.monotonic()

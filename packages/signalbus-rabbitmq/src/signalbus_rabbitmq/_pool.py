@@ -38,6 +38,7 @@ class ConnectionPool:
 
     def put(self, channel: ConfirmChannel) -> None:
         """Keep *channel* for later, or close it if there are enough."""
+        channel.connection.release()
         try:
             self._queue().put_nowait(channel)
         except queue.Full:

@@ -25,6 +25,9 @@ Executor: t.TypeAlias = sa.Connection | sa_orm.Session
 
 ISOLATION: t.Final = "READ COMMITTED"
 
+#: The key, in the ``info`` of a driver's connection, that says that it has that level.
+LEVEL: t.Final = "signalbus.level"
+
 #: What :func:`_is_read_committed` has found.
 _known_levels: weakref.WeakKeyDictionary[sa.Engine, bool] = weakref.WeakKeyDictionary()
 
@@ -78,6 +81,7 @@ def _set_level(connection: sa.Connection) -> None:
     dialect = connection.dialect
     try:
         dialect.set_isolation_level(_driver_connection(connection), ISOLATION)
+        connection.info[LEVEL] = ISOLATION
     except dialect.loaded_dbapi.Error:
         try:
             connection.exec_driver_sql("SELECT 1")
@@ -91,6 +95,7 @@ def _reset_level(connection: sa.Connection) -> None:
     if connection.invalidated:
         return
     try:
+        connection.info.pop(LEVEL, None)
         connection.dialect.reset_isolation_level(_driver_connection(connection))
     except Exception:  # noqa: BLE001 broken in whatever way: out of the pool
         connection.invalidate()
@@ -99,14 +104,15 @@ def _reset_level(connection: sa.Connection) -> None:
         raise
 
 
-def _renew(connection: sa.Connection) -> None:
+def renew(connection: sa.Connection) -> None:
     """Reconnect at the same isolation level after a connection was lost.
 
-    SQLAlchemy would reconnect at the engine's level. If that is AUTOCOMMIT, locks do
-    not hold, and a row that is deleted before it is sent does not come back.
+    SQLAlchemy reconnects at the engine's level, and a plugin may have made it do so. If
+    that is AUTOCOMMIT, locks do not hold, and a row that is deleted before it is sent
+    does not come back.
     """
     options = connection.get_execution_options()
-    if connection.invalidated and "signalbus_level" in options:
+    if "signalbus_level" in options and LEVEL not in connection.info:
         _set_level(connection)
 
 
@@ -146,7 +152,7 @@ def transaction(
     connection: sa.Connection,
 ) -> contextlib.AbstractContextManager[sa.Transaction]:
     """Begin a transaction on *connection*, which commits unless an error is raised."""
-    _renew(connection)
+    renew(connection)
     return _transactions.get(connection.dialect.name, sa.Connection.begin)(connection)
 
 
