@@ -40,6 +40,14 @@ def test_a_terminal_shows_the_progress(office: Office, flask: Flask) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
+def test_the_progress_counts_one_signal(office: Office, flask: Flask) -> None:
+    """The first is a signal, not signals."""
+    office.record(office.Letter, "a")
+
+    assert "Letter: 1 signal sent, " in flask("flushmany").err
+
+
+@pytest.mark.usefixtures("terminal")
 def test_the_progress_goes_away(office: Office, flask: Flask) -> None:
     """What remains is the line that tells how much was sent."""
     office.record(office.Letter, "a")

@@ -177,6 +177,19 @@ def test_a_terminal_is_told_how_to_quit_at_once(started: Started) -> None:
         assert b"Press Ctrl-C again to quit at once." in shown.read(1000)
 
 
+def test_a_terminal_is_told_that_an_idle_relay_stops(started: Started) -> None:
+    """Between two runs there is no burst, and nothing to wait for."""
+    screen, terminal = os.openpty()
+    relay = started("flushmany", "--repeat=3600", stderr=terminal)
+    os.close(terminal)
+    assert relay.stdout is not None
+    assert "1 signal sent\n" == relay.stdout.readline()
+    assert (0, "", None) == _stop(relay, signal.SIGINT)
+
+    with os.fdopen(screen, "rb", buffering=0) as shown:
+        assert b"\r\033[KStopping.\r\n" == shown.read(1000)
+
+
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("arguments", [["flush", "--wait=3600"], ["flushordered"]])

@@ -16,12 +16,14 @@ from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
     from signalbus import Declaration
-    from signalbus import SignalBus
+    from signalbus.typing import Bus
+    from signalbus.typing import Signal
+    from signalbus.typing import SignalModel
 
 
 @hookimpl
 def signalbus_send_burst(
-    bus: SignalBus, model: type[t.Any], signals: t.Sequence[t.Any]
+    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> bool | None:
     """Append *signals* to the file; they are confirmed when the disk has them."""
     declaration = bus.declaration(model)
@@ -38,7 +40,7 @@ def signalbus_send_burst(
     return True
 
 
-def _message(declaration: Declaration, signal: t.Any) -> dict[str, t.Any]:
+def _message(declaration: Declaration, signal: Signal) -> dict[str, t.Any]:
     names = declaration.mapper.column_attrs.keys()
     values = {name: getattr(signal, name) for name in names}
     return {"signal": declaration.model.__name__, **values}

@@ -10,6 +10,8 @@ import typing as t
 import click
 from signalbus import hookimpl
 
+from signalbus_cli._report import describe_sent
+
 if t.TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -67,7 +69,7 @@ class ProgressDisplay:
         self._next_update = now + _INTERVAL
         self._is_shown = True
         rate = sent / (now - self._started)
-        self._draw(f"{name}: {sent:,} signals sent, {rate:,.0f} per second")
+        self._draw(f"{name}: {describe_sent(sent)}, {rate:,.0f} per second")
 
     def clear(self) -> None:
         """Remove the line."""

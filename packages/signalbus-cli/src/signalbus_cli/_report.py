@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
 import traceback
 import typing as t
 
@@ -14,17 +10,16 @@ from flask import current_app
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
-#: Printed after Ctrl-C. It replaces the progress display and the "^C".
-STOPPING = (
-    b"\r\033[KStopping after the current burst, if any."
-    b" Press Ctrl-C again to quit at once.\n"
-)
-
 
 def print_sent(count: int) -> None:
     """Print how many signals were sent, if any."""
     if count:
-        click.echo(f"{count:,} {'signal' if count == 1 else 'signals'} sent")
+        click.echo(describe_sent(count))
+
+
+def describe_sent(count: int) -> str:
+    """Return how many signals were sent, in words."""
+    return f"{count:,} {'signal' if count == 1 else 'signals'} sent"
 
 
 def print_warning(message: str) -> None:
@@ -48,17 +43,6 @@ def print_recovery(runs: int) -> None:
     if runs:
         what = "1 failed run" if runs == 1 else f"{runs:,} failed runs"
         click.secho(f"Recovered after {what}.", err=True, fg="green")
-
-
-def print_stopping(signum: int) -> None:
-    """Print, after Ctrl-C on a terminal, when the command ends.
-
-    Called in a signal handler. It bypasses ``sys.stderr``, which may be in the middle
-    of a write, and must not raise an error into the burst.
-    """
-    if signum == signal.SIGINT and sys.stderr.isatty():
-        with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), STOPPING)
 
 
 def reasons_of(error: BaseException) -> list[str]:

@@ -11,9 +11,9 @@ from signalbus_cli._progress import SentCounter
 from signalbus_cli._report import print_error
 from signalbus_cli._report import print_recovery
 from signalbus_cli._report import print_sent
-from signalbus_cli._report import print_stopping
 from signalbus_cli._report import reasons_of
 from signalbus_cli._schedule import starts
+from signalbus_cli._stop_notice import StopNotice
 from signalbus_cli._warnings import shown_warnings
 
 if t.TYPE_CHECKING:
@@ -32,9 +32,10 @@ def run(
     is_success = True
     failures = FailureTracker()
     token = StopToken()
-    with shown_warnings(), token.active(), token.on_signals(print_stopping):
+    notice = StopNotice()
+    with shown_warnings(), token.active(), token.on_signals(notice.show):
         for _ in starts(interval, token.wait):
-            is_success = _run_once(app, flush, failures, token)
+            is_success = _run_once(app, notice.watch(flush), failures, token)
     return is_success
 
 

@@ -49,7 +49,7 @@ _NO_MODEL = f"No signal model names the broker {BROKER!r}."
 F = t.TypeVar("F", bound="t.Callable[..., None]")
 
 rabbitmq = click.Group(
-    "rabbitmq", help="Consume from RabbitMQ, and prepare and check the way to it."
+    "rabbitmq", help="Consume messages, and create and check exchanges and queues."
 )
 
 
@@ -81,8 +81,8 @@ def consume(consumer: str, drain: bool) -> None:
     MODULE:CONSUMER names an instance of signalbus_rabbitmq.Consumer, or a subclass.
 
     If the connection is lost or the queue is missing, consuming starts again after a
-    growing wait. SIGTERM and SIGINT end it when the messages at hand are processed. A
-    second one ends it at once, and the messages at hand go back to the queue.
+    growing wait. SIGTERM and SIGINT end it when the current messages are processed. A
+    second one ends it at once, and the current messages go back to the queue.
 
     With --drain, it does not start again. The exit status is 1 if the broker cannot be
     reached, if the connection is lost, or if the queue is missing; and also if messages
