@@ -96,26 +96,37 @@ class BurstRunner:
         """Take a burst through steps 4 to 7."""
         result.locked = result.burst = NOTHING
         result.outcome = None
-        with (
-            connections.transaction(self._connection) as transaction,
-            connections.executor_for(
-                self._connection, as_rows=self._table.declaration.as_rows
-            ) as executor,
-        ):
-            statements = self._lock(result, selection, executor, count)
-            burst = result.burst
-            if not burst.keys:
-                return
-            result.values = self._table.sent_values.of(burst.signals)
-            outcome = result.outcome = self._sender.send(burst.signals)
-            confirmed = result.confirmed = outcome.confirmed(burst.keys)
-            failed = outcome.failed(burst.keys)
-            if not confirmed and not (failed and self._settlement.is_wanted):
+        with connections.transaction(self._connection) as transaction:
+            if self._table.declaration.as_rows:
+                is_kept = self._take_steps(result, selection, count, self._connection)
+            else:
+                with connections.session_on(self._connection) as session:
+                    is_kept = self._take_steps(result, selection, count, session)
+            if not is_kept:
                 transaction.rollback()
-                return
-            self._settlement.write(confirmed, failed)
-            if confirmed and not statements.deletes:
-                self._deletion.of_burst(executor, burst, confirmed)
+
+    def _take_steps(
+        self,
+        result: BurstResult,
+        selection: Selection,
+        count: int,
+        executor: Executor,
+    ) -> bool:
+        """Take the steps, and return whether the transaction has done anything."""
+        statements = self._lock(result, selection, executor, count)
+        burst = result.burst
+        if not burst.keys:
+            return True
+        result.values = self._table.sent_values.of(burst.signals)
+        outcome = result.outcome = self._sender.send(burst.signals)
+        confirmed = result.confirmed = outcome.confirmed(burst.keys)
+        failed = outcome.failed(burst.keys)
+        if not confirmed and not (failed and self._settlement.is_wanted):
+            return False
+        self._settlement.write(confirmed, failed)
+        if confirmed and not statements.deletes:
+            self._deletion.of_burst(executor, burst, confirmed)
+        return True
 
     def _lock(
         self,

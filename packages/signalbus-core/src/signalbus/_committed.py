@@ -55,7 +55,7 @@ class Committed:
     def _may_autoflush(self, model: SignalModel) -> bool:
         """Return whether *model* may be autoflushed; ``True`` if it is misdeclared."""
         try:
-            return self._bus.declaration(model).autoflush
+            return self._declarations.of(model).autoflush
         except SignalModelError:
             return True
 
@@ -65,7 +65,7 @@ class Committed:
         If it is misdeclared, log why, but not at every commit.
         """
         try:
-            return self._bus.declaration(model).autoflush
+            return self._declarations.of(model).autoflush
         except SignalModelError as error:
             text = describe_error(error)
             if self._refused.get(model) != text:

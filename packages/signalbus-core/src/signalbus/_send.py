@@ -200,13 +200,13 @@ def _hook(bus: Bus, declaration: Declaration) -> t.Callable[..., object]:
     hook = manager.hook.signalbus_send_burst
     if declaration.broker is not None:
         return hook
-    if not any(each.wrapper or each.hookwrapper for each in hook.get_hookimpls()):
+    plain = [
+        each for each in hook.get_hookimpls() if not (each.wrapper or each.hookwrapper)
+    ]
+    if len(plain) == len(hook.get_hookimpls()):
         return signalbus_send_burst
     brokers = [
-        implementation.plugin
-        for implementation in hook.get_hookimpls()
-        if not (implementation.wrapper or implementation.hookwrapper)
-        and implementation.function is not signalbus_send_burst
+        each.plugin for each in plain if each.function is not signalbus_send_burst
     ]
     return manager.subset_hook_caller("signalbus_send_burst", brokers)
 

@@ -70,6 +70,7 @@ class SignalBus:
         _apps.check_database(db)
         self.db = db
         self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
+        self._the_only_app: weakref.ref[flask.Flask] | None = None
         self._autoflush: bool | None = None
         self._flusher = Flusher(self)
         manager = self.plugin_manager = make_plugin_manager(
@@ -108,6 +109,7 @@ class SignalBus:
             self.plugin_manager.hook.signalbus_init_app.call_historic(
                 kwargs={"bus": self, "app": app}
             )
+        self._the_only_app = None  # there may be several now
 
     @property
     def autoflush(self) -> bool:
@@ -256,7 +258,7 @@ class SignalBus:
 
     def _read_switch(self, name: str) -> bool:
         """Return a setting of the app at hand."""
-        app = self._current_app() or self._only_app()
+        app = self._only_app() or self._current_app()
         return True if app is None else _settings.read_switch(app.config, name)
 
     def _current_app(self) -> flask.Flask | None:
@@ -268,8 +270,11 @@ class SignalBus:
 
     def _only_app(self) -> flask.Flask | None:
         """Return the app of this bus, if there is just one."""
-        apps = list(self._apps)
-        return apps[0] if len(apps) == 1 else None
+        known = self._the_only_app() if self._the_only_app else None
+        if known is None and len(self._apps) == 1:
+            (known,) = self._apps
+            self._the_only_app = weakref.ref(known)
+        return known
 
     def _app_context(self) -> contextlib.AbstractContextManager[t.Any]:
         """Enter the context of an app of this bus, unless this is one."""
