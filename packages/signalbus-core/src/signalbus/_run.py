@@ -101,7 +101,8 @@ class Run:
             held = self._repeat(
                 lambda: held_back(self._bus, job.declaration.model, connection)
             )
-            job = dataclasses.replace(job, held=held)
+            if held is not None:
+                job = dataclasses.replace(job, held=held)
             runner = BurstRunner(
                 self._bus,
                 table,
