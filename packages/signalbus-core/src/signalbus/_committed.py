@@ -31,21 +31,21 @@ class Committed:
         """Return whether the hooks need to know of instances of *model*."""
         if not self._declarations.is_sendable(model):
             return False
-        if plugins.is_implemented(self._bus.plugin_manager, "signalbus_committed"):
+        if plugins.is_implemented(self._bus.plugin_manager.hook.signalbus_committed):
             return True
         return self._may_autoflush(model) and self._bus.autoflush
 
     def handle(self, recorded: Recorded) -> None:
         """Call the hooks for the signals that a transaction *recorded*."""
-        manager = self._bus.plugin_manager
-        plugins.notify(manager, "signalbus_committed", bus=self._bus, recorded=recorded)
+        plugins.notify(self._bus, "signalbus_committed", recorded=recorded)
         if not self._bus.autoflush:
             return
         flushed = {
             model: keys for model, keys in recorded.items() if self._flushes(model)
         }
         if flushed:
-            answer = manager.hook.signalbus_autoflush(bus=self._bus, recorded=flushed)
+            hook = self._bus.plugin_manager.hook.signalbus_autoflush
+            answer = hook(bus=self._bus, recorded=flushed)
             if answer is not True:
                 raise SignalBusError(
                     f"A plugin returned {answer!r} from signalbus_autoflush, and the"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus._held_back import Held
 from signalbus._selected_keys import SelectedKeys
 from signalbus._sql.connections import connection_of
 
@@ -50,10 +49,6 @@ class FilteredScan:
         self._scan = scan
         self._held = held
         self._window = SelectedKeys(())
-
-    def hold_back(self, held: HeldBack) -> FilteredScan:
-        """Hold back more."""
-        return FilteredScan(self._scan, Held([self._held, held]))
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the next rows that are free."""

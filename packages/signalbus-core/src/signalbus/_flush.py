@@ -98,8 +98,7 @@ class Flusher:
                 table = self._tables.get(declaration, connection.dialect)
                 return connection.scalar(table.statements.pending_count) or 0
         except Exception as error:
-            engine = self._bus.db.engines.get(declaration.bind_key)
-            explained = missing_tables.explained(declaration, error, engine)
+            explained = missing_tables.explained(self._bus.db, declaration, error)
             if explained is error:
                 raise
             raise explained from error

@@ -7,6 +7,7 @@ from collections import abc
 
 import sqlalchemy.exc as sa_exc
 
+from signalbus import plugins
 from signalbus._sql import connections
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import describe_error
@@ -82,7 +83,7 @@ def held_back(
 ) -> HeldBack | None:
     """Ask the plugins which signals of *model* must not be sent in this run."""
     hook = bus.plugin_manager.hook.signalbus_held_back
-    if not hook.get_hookimpls():
+    if not plugins.is_implemented(hook):
         return None
     connections.renew(connection)
     try:

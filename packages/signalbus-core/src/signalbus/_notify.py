@@ -20,9 +20,8 @@ logger = logging.getLogger("signalbus")
 def burst_sent(bus: Bus, declaration: Declaration, count: int, seconds: float) -> None:
     """Notify that signals of a model were sent."""
     plugins.notify(
-        bus.plugin_manager,
+        bus,
         "signalbus_burst_sent",
-        bus=bus,
         model=declaration.model,
         count=count,
         seconds=seconds,
@@ -38,9 +37,8 @@ def burst_failed(
 ) -> None:
     """Notify that signals of a model could not be sent."""
     plugins.notify(
-        bus.plugin_manager,
+        bus,
         "signalbus_burst_failed",
-        bus=bus,
         model=declaration.model,
         error=error,
         failed=failed,
@@ -62,9 +60,8 @@ def broker_down(bus: Bus, sender: object, error: Exception, signals: str) -> Non
         extra={"signalbus_is_reported": True},
     )
     plugins.notify(
-        bus.plugin_manager,
+        bus,
         "signalbus_broker_down",
-        bus=bus,
         broker=broker_name(sender),
         error=error,
     )
@@ -80,9 +77,8 @@ def broker_up(bus: Bus, sender: object, seconds: float, *, reset: bool = False) 
         seconds,
     )
     plugins.notify(
-        bus.plugin_manager,
+        bus,
         "signalbus_broker_up",
-        bus=bus,
         broker=broker_name(sender),
         seconds=seconds,
     )

@@ -119,5 +119,4 @@ class RunResults:
 
     def _explained(self, declaration: Declaration, error: Exception) -> Exception:
         """Return *error*, or a better one if a table of the model is missing."""
-        engine = self._bus.db.engines.get(declaration.bind_key)
-        return missing_tables.explained(declaration, error, engine)
+        return missing_tables.explained(self._bus.db, declaration, error)

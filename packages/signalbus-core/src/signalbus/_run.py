@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
     from signalbus._breakers import CircuitBreakers
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
+    from signalbus._select import KeysetScan
     from signalbus._select import Selection
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
@@ -36,7 +37,7 @@ class Job:
     """The rows of one model that a run goes through."""
 
     declaration: Declaration
-    selection: Selection
+    selection: KeysetScan | SelectedKeys
     ordered: bool = False
     held: HeldBack | None = None
 

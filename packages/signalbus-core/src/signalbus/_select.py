@@ -30,9 +30,6 @@ class Selection(t.Protocol):
     def is_filtered(self) -> bool:
         """Whether some of the rows may be held back."""
 
-    def hold_back(self, held: HeldBack) -> Selection:
-        """Return a selection of the same rows, without those that are *held* back."""
-
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the next rows, at most *n*. If called again, try the same ones."""
 
@@ -64,7 +61,7 @@ class KeysetScan:
         self.done = False
         self._last: PrimaryKey | None = None
 
-    def hold_back(self, held: HeldBack) -> Selection:
+    def hold_back(self, held: HeldBack) -> FilteredScan:
         """Read keys ahead, and lock those that are not *held* back."""
         return FilteredScan(self, held)
 

@@ -200,9 +200,7 @@ def _hook(bus: Bus, declaration: Declaration) -> t.Callable[..., object]:
     hook = manager.hook.signalbus_send_burst
     if declaration.broker is not None:
         return hook
-    plain = [
-        each for each in hook.get_hookimpls() if not (each.wrapper or each.hookwrapper)
-    ]
+    plain = plugins.plain_implementations(hook)
     if len(plain) == len(hook.get_hookimpls()):
         return signalbus_send_burst
     brokers = [

@@ -32,7 +32,7 @@ class Settlement:
         self._connection = connection
         self._hook = bus.plugin_manager.hook.signalbus_burst_settled
         #: Whether there is a plugin that writes anything down.
-        self.is_wanted = bool(self._hook.get_hookimpls())
+        self.is_wanted = plugins.is_implemented(self._hook)
 
     def write(
         self,
@@ -72,16 +72,12 @@ class Settlement:
 
     def _hooks(self) -> list[tuple[str, pluggy.HookCaller]]:
         """Return the hook for each plugin alone, by name, with the wrappers around."""
-        plain = [
-            each
-            for each in self._hook.get_hookimpls()
-            if not (each.wrapper or each.hookwrapper)
-        ]
-        subset = self._bus.plugin_manager.subset_hook_caller
+        plain = plugins.plain_implementations(self._hook)
+        manager = self._bus.plugin_manager
         return [
             (
-                plugins.plugin_name(each),
-                subset(
+                plugins.plugin_name(manager, each),
+                manager.subset_hook_caller(
                     self._hook.name,
                     [other.plugin for other in plain if other is not each],
                 ),

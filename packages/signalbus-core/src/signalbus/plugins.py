@@ -11,6 +11,9 @@ import pluggy
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
 
+if t.TYPE_CHECKING:
+    from signalbus.typing import Bus
+
 __all__ = [
     "PluginManager",
     "broker_names",
@@ -56,8 +59,8 @@ class PluginManager(pluggy.PluginManager):
         registered = super().register(plugin, name)
         if self._is_strict:
             self._refuse_unknown_hooks(plugin)
-        for hook, guard in self._isolated.items():
-            _isolate(self._implementations(hook, of=plugin), *guard)
+        for hook in self._isolated:
+            self._guard(hook, self._implementations(hook, of=plugin))
         if any(each.plugin is plugin for each in _brokers(self)):
             self.on_broker()
         return registered
@@ -70,7 +73,7 @@ class PluginManager(pluggy.PluginManager):
         wrapper raises is raised as always.
         """
         self._isolated[hook] = (failed, errors)
-        _isolate(self._implementations(hook), failed, errors)
+        self._guard(hook, self._implementations(hook))
 
     def become_strict(self) -> None:
         """Refuse hooks that are not specified, of all plugins so far and to come."""
@@ -84,13 +87,18 @@ class PluginManager(pluggy.PluginManager):
             self.unregister(plugin)
             raise
 
+    def _guard(self, hook: str, implementations: t.Iterable[pluggy.HookImpl]) -> None:
+        for each in implementations:
+            guarded = _guarded(self, each, *self._isolated[hook])
+            each.function = guarded  # type: ignore[misc]  # only typed as final
+
     def _implementations(
         self, hook: str, of: object | None = None
     ) -> list[pluggy.HookImpl]:
         return [
             each
-            for each in getattr(self.hook, hook).get_hookimpls()
-            if _is_plain(each) and (of is None or each.plugin is of)
+            for each in plain_implementations(getattr(self.hook, hook))
+            if of is None or each.plugin is of
         ]
 
 
@@ -116,20 +124,20 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     return manager
 
 
-def notify(manager: pluggy.PluginManager, hook: str, **facts: t.Any) -> None:
-    """Call a notification *hook*, and raise nothing."""
-    caller = getattr(manager.hook, hook)
-    if not caller.get_hookimpls():
+def notify(bus: Bus, hook: str, **facts: t.Any) -> None:
+    """Call a notification *hook* with *bus* and *facts*, and raise nothing."""
+    caller = getattr(bus.plugin_manager.hook, hook)
+    if not is_implemented(caller):
         return
     try:
-        caller(**facts)
+        caller(bus=bus, **facts)
     except Exception:
         logger.exception("A plugin that wraps %s failed.", hook)
 
 
-def is_implemented(manager: pluggy.PluginManager, hook: str) -> bool:
+def is_implemented(hook: pluggy.HookCaller) -> bool:
     """Return whether any plugin implements *hook*, or wraps it."""
-    return bool(getattr(manager.hook, hook).get_hookimpls())
+    return bool(hook.get_hookimpls())
 
 
 def broker_names(manager: pluggy.PluginManager) -> list[str]:
@@ -139,9 +147,7 @@ def broker_names(manager: pluggy.PluginManager) -> list[str]:
     that of its entry point, or that under which it was registered, or that of its class
     or module.
     """
-    return sorted(
-        {_broker_name(manager, each) or _kind(each) for each in _brokers(manager)}
-    )
+    return sorted({plugin_name(manager, each) for each in _brokers(manager)})
 
 
 def is_missing_broker(manager: pluggy.PluginManager, broker: str) -> bool:
@@ -149,7 +155,7 @@ def is_missing_broker(manager: pluggy.PluginManager, broker: str) -> bool:
 
     It is not certain while there is a broker without a name, which may take any.
     """
-    names = [_broker_name(manager, each) for each in _brokers(manager)]
+    names = [_given_name(manager, each) for each in _brokers(manager)]
     return None not in names and broker not in names
 
 
@@ -157,26 +163,23 @@ def _brokers(manager: pluggy.PluginManager) -> list[pluggy.HookImpl]:
     """Return the plugins' implementations that send bursts."""
     return [
         each
-        for each in manager.hook.signalbus_send_burst.get_hookimpls()
-        if _is_plain(each) and not each.plugin_name.startswith(f"{GROUP}.")
+        for each in plain_implementations(manager.hook.signalbus_send_burst)
+        if not each.plugin_name.startswith(f"{GROUP}.")
     ]
 
 
-def _is_plain(implementation: pluggy.HookImpl) -> bool:
-    """Return whether *implementation* is not a wrapper around others."""
-    return not (implementation.wrapper or implementation.hookwrapper)
-
-
-def _isolate(
-    implementations: t.Iterable[pluggy.HookImpl], failed: Failed, errors: Errors
-) -> None:
-    for implementation in implementations:
-        guarded = _guarded(implementation, failed, errors)
-        implementation.function = guarded  # type: ignore[misc]  # only typed as final
+def plain_implementations(hook: pluggy.HookCaller) -> list[pluggy.HookImpl]:
+    """Return the implementations of *hook* that are not wrappers around others."""
+    return [
+        each for each in hook.get_hookimpls() if not (each.wrapper or each.hookwrapper)
+    ]
 
 
 def _guarded(
-    implementation: pluggy.HookImpl, failed: Failed, errors: Errors
+    manager: pluggy.PluginManager,
+    implementation: pluggy.HookImpl,
+    failed: Failed,
+    errors: Errors,
 ) -> t.Callable[..., object]:
     """Return the function of *implementation*, whose *errors* go to *failed*."""
     function = implementation.function
@@ -185,7 +188,7 @@ def _guarded(
         try:
             return function(*args)
         except errors as error:
-            failed(plugin_name(implementation), error)
+            failed(plugin_name(manager, implementation), error)
             return None
 
     return guarded
@@ -198,28 +201,23 @@ def _log_failure(hook: str) -> Failed:
     return log
 
 
-def _broker_name(manager: pluggy.PluginManager, broker: pluggy.HookImpl) -> str | None:
-    """Return the name of *broker*, or ``None`` if it was not given one."""
-    name = getattr(broker.plugin, "name", None)
+def plugin_name(manager: pluggy.PluginManager, implementation: pluggy.HookImpl) -> str:
+    """Return the name of a plugin; that of its module or class if it has none."""
+    plugin = implementation.plugin
+    kind = getattr(plugin, "__name__", type(plugin).__name__)
+    return _given_name(manager, implementation) or str(kind)
+
+
+def _given_name(
+    manager: pluggy.PluginManager, implementation: pluggy.HookImpl
+) -> str | None:
+    """Return the name of a plugin, or ``None`` if it was not given one."""
+    name = getattr(implementation.plugin, "name", None)
     if isinstance(name, str):
         return name
-    made_up = manager.get_canonical_name(broker.plugin)
-    return None if broker.plugin_name == made_up else broker.plugin_name
-
-
-def plugin_name(implementation: pluggy.HookImpl) -> str:
-    """Return how to call the plugin of *implementation* in a message."""
-    own = getattr(implementation.plugin, "name", None)
-    if isinstance(own, str):
-        return own
-    is_made_up = implementation.plugin_name == str(id(implementation.plugin))
-    return _kind(implementation) if is_made_up else implementation.plugin_name
-
-
-def _kind(broker: pluggy.HookImpl) -> str:
-    """Return the name of a plugin's module or class."""
-    plugin = broker.plugin
-    return str(getattr(plugin, "__name__", type(plugin).__name__))
+    made_up = manager.get_canonical_name(implementation.plugin)
+    given = implementation.plugin_name
+    return None if given == made_up else given
 
 
 def _installed() -> list[importlib.metadata.EntryPoint]:

@@ -11,6 +11,8 @@ from signalbus._sql import errors
 from signalbus.exceptions import MissingTableError
 
 if t.TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
     from signalbus._declaration import Declaration
 
 #: What the databases call it.
@@ -19,14 +21,15 @@ MYSQL_CODE = 1146
 SQLITE_TEXT = "no such table"
 
 
-def explained(
-    declaration: Declaration, error: Exception, engine: sa.Engine | None
-) -> Exception:
+def explained(db: SQLAlchemy, declaration: Declaration, error: Exception) -> Exception:
     """Return *error*, or what to do about it if a table of the model is missing.
 
     The database is asked, since the missing table may be one that a trigger uses.
     """
-    if engine is None or not _is_about_a_table(error):
+    if not _is_about_a_table(error):
+        return error
+    engine = db.engines.get(declaration.bind_key)
+    if engine is None:
         return error
     for table in _missing(declaration, engine):
         missing = MissingTableError(
