@@ -33,7 +33,7 @@ LAYERS = [
     {"_filtered_scan"},
     {"_select"},
     {"_delete", "_read_keys", "_results"},
-    {"_late_deletion"},
+    {"_late_deletion", "rows"},
     {"_burst"},
     {"_run"},
     {"_flush"},
