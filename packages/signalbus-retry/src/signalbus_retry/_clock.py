@@ -54,9 +54,7 @@ def as_utc(time: dt.datetime) -> dt.datetime:
     return time.astimezone(dt.timezone.utc)
 
 
-def as_stored(
-    time: dt.datetime | None, dialect: sa.Dialect
-) -> dt.datetime | None:
+def as_stored(time: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
     """Return *time* as it is passed to the database."""
     if time is None or dialect.name not in _WITHOUT_ZONE:
         return time

@@ -82,7 +82,7 @@ class Entries:
             return {}
         by_id = {self.identify(key): key for key in keys}
         return {
-            by_id[row[0]]: State(*row[1:])
+            by_id[row[0]]: State(row[1], row[2])
             for row in self._execute(connection, self._of_ids, by_id)
         }
 

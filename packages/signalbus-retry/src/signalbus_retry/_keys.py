@@ -1,4 +1,4 @@
-"""Primary keys as JSON, in which entries name their signals, and as people type them."""
+"""Primary keys as JSON, which entries have, and as people type them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parse(declaration: Declaration, text: str) -> PrimaryKey:
     try:
         return _as_key(declaration, values)
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        names = ", ".join(column.key for column in declaration.key_columns)
+        names = ", ".join(str(column.key) for column in declaration.key_columns)
         example = "the value" if len(declaration.key_columns) == 1 else "a JSON array"
         raise KeyFormatError(
             f"{text!r:.100} is not a primary key of {declaration.model.__name__}. Pass"

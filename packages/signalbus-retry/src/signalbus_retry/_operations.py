@@ -87,15 +87,21 @@ def park(
         present = outbox.rows.lock(connection, outbox.checked(keys))
         now = _clock.read(connection)
         before = outbox.entries.read(connection, present)
-        error = Park(reason or "Parked by a person.")
-        outbox.entries.write(
-            connection,
-            [recorded(model, key, error, now, before.get(key)) for key in present],
-        )
+        parked = [
+            recorded(
+                outbox.model,
+                key,
+                _reason(reason, before.get(key)),
+                now,
+                before.get(key),
+            )
+            for key in present
+        ]
+        outbox.entries.write(connection, parked)
     return len(present)
 
 
-def discard(
+def discard(  # noqa: PLR0913 by name
     bus: Bus,
     models: Models = None,
     *,
@@ -159,3 +165,9 @@ def _discard_page(
         outbox.entries.clear(connection, values)
         outbox.rows.delete(connection, list(values))
         return len(values)
+
+
+def _reason(reason: str, before: Failure | None) -> Park:
+    """Return why a person parks a signal, with its last error, if there is one."""
+    error = Park(reason or "Parked by a person.")
+    return error if before is None else Park(f"{error}\nlast error: {before.error}")

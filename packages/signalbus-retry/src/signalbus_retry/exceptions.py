@@ -10,7 +10,7 @@ from signalbus.exceptions import SignalBusError
 MAX_SECONDS: t.Final = 366 * 24 * 3600.0
 
 
-class RetryLater(SignalBusError):
+class RetryLater(SignalBusError):  # noqa: N818 the design's
     """The signal is not sent now. It is tried again later.
 
     Raised by a sender that knows when to try again: the service answered "too many
@@ -31,7 +31,7 @@ class RetryLater(SignalBusError):
         super().__init__(reason or f"The sender asked to wait {seconds:g} seconds.")
 
 
-class Park(SignalBusError):
+class Park(SignalBusError):  # noqa: N818 the design's
     """The signal is parked by its sender. It waits for a person.
 
     Raised by a sender that knows that no attempt can succeed: the signal refers to
