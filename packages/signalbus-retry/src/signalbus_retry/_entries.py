@@ -82,8 +82,10 @@ class Entries:
             return {}
         by_id = {self.identify(key): key for key in keys}
         return {
-            by_id[row[0]]: State(row[1], row[2])
-            for row in self._execute(connection, self._of_ids, by_id)
+            by_id[entry_id]: State(is_parked, is_due)
+            for entry_id, is_parked, is_due in self._execute(
+                connection, self._of_ids, by_id
+            )
         }
 
     def read(
@@ -140,7 +142,7 @@ class Entries:
         else:
             numbers = [number for (number,) in keys]
             rows = self._execute(connection, self._of_numbers, numbers)
-        states = {(row[0],): State(row[1], row[2]) for row in rows}
+        states = {(number,): State(parked, due) for number, parked, due in rows}
         if states.keys() <= set(keys):
             return states
         return {key: states[key] for key in keys if key in states}
