@@ -21,6 +21,8 @@ MODULES = (
     "signalbus.typing",
     "signalbus_atomic",
     "signalbus_cli",
+    "signalbus_cli.arguments",
+    "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
 )
