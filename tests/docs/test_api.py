@@ -22,6 +22,8 @@ MODULES = (
     "signalbus.typing",
     "signalbus_atomic",
     "signalbus_cli",
+    "signalbus_cli.arguments",
+    "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
 )

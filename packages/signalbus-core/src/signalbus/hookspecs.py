@@ -136,7 +136,9 @@ def signalbus_held_back(
 
     Called when a run reaches a model, outside a transaction of yours: what you execute
     on *connection* is rolled back. Return ``None`` if nothing is held back, which then
-    costs nothing more. Signals that are held back stay pending, and are not reported.
+    costs nothing more. If you would have to look that up, return an object: it is asked
+    once a burst, which costs what it executes. Signals that are held back stay pending,
+    and are not reported.
     Of several plugins, each may hold signals back; ``True`` wins over ``False``. If an
     implementation raises, the run leaves the model, and reports the error.
     """

@@ -76,7 +76,8 @@ class HeldBack(t.Protocol):
         The value is ``True`` if the signal also holds back the signals behind it that
         have the same ordering key, and ``False`` if those may pass.
 
-        Called for each burst: with the keys of the rows that are about to be locked,
-        and again, with the keys of those that were locked, inside the transaction that
-        holds the locks. So what another process has just committed is seen.
+        Called for each burst, with the keys of its rows, inside the transaction that
+        holds the locks, just before the signals are sent. So what another process has
+        just committed is seen. While some signals are held back, also called for up to
+        a thousand keys that are read ahead, without locks, in another transaction.
         """
