@@ -28,6 +28,14 @@ ALIKE = [
         "Letter: 2 signals were not sent and stay pending: ValueError: 'a'",
         "Letter: 3,000 signals were not sent and stay pending: ValueError: 'b'",
     ),
+    (
+        "Letter(id=1) was not sent and waits, next attempt in 4 s: ValueError: gone",
+        "Letter(id=2) was not sent and waits, next attempt in 5 min: ValueError: gone",
+    ),
+    (
+        "Letter: 3 signals were not sent; 1 waits, next in 4 s; 2 parked: ValueError",
+        "Letter: 99 signals were not sent; 9 wait, next in 2 h; 90 parked: ValueError",
+    ),
 ]
 
 #: What is another one.

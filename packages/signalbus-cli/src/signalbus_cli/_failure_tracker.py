@@ -18,6 +18,9 @@ _SUBJECT = re.compile(r"[^(:]*")
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
 _EXAMPLES = re.compile(r" \(first: .*\)$")
 
+#: How long signals wait, and whether it is one or more of them.
+_WAITS = re.compile(r"\bwaits?, next (?:attempt )?in [\d,]+ \w+")
+
 
 @dataclasses.dataclass
 class PersistentFailure:
@@ -78,6 +81,6 @@ class FailureTracker:
 
 def _key(line: str) -> str:
     """Return *line* without what tells apart the signals of the same failure."""
-    line = _EXAMPLES.sub("", line)
+    line = _WAITS.sub("wait", _EXAMPLES.sub("", line))
     subject = t.cast("re.Match[str]", _SUBJECT.match(line)).group()
     return subject + _VALUES.sub("…", line[len(subject) :])
