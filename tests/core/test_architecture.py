@@ -28,6 +28,7 @@ LAYERS = [
     {"_breakers", "_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
     {"_settle", "_sql.deletes", "_sql.key_proof"},
     {"_burst_result", "_burst_size", "_lock_by_delete", "_lock_by_key", "_spelling"},
+    {"_next_attempts"},
     {"_announce", "_apps", "_committed", "_plugin_tables", "_report", "_select"},
     {"_selected_keys"},
     {"_keyset_scan", "_table"},

@@ -104,6 +104,7 @@ class BurstRunner:
         """Take a burst through steps 4 to 7."""
         result.locked = result.burst = NOTHING
         result.outcome = None
+        result.answers = ()
         with connections.transaction(self._connection) as transaction:
             if self._table.declaration.as_rows:
                 is_kept = self._take_steps(result, selection, count, self._connection)
@@ -131,7 +132,7 @@ class BurstRunner:
         failed = outcome.failed(burst.keys)
         if not confirmed and not (failed and self._settlement.is_wanted):
             return False
-        self._settlement.write(confirmed, failed)
+        result.answers = self._settlement.write(confirmed, failed)
         if confirmed and not statements.deletes:
             self._deletion.of_burst(executor, burst, confirmed)
         return True

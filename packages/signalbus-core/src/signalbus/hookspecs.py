@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 
     from signalbus.typing import Bus
     from signalbus.typing import HeldBack
+    from signalbus.typing import NextAttempts
     from signalbus.typing import PrimaryKey
     from signalbus.typing import Recorded
     from signalbus.typing import Signal
@@ -192,7 +193,7 @@ def signalbus_burst_settled(
     connection: sa.Connection,
     sent: t.Sequence[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
-) -> None:
+) -> NextAttempts | None:
     """Write down, on *connection*, what became of a burst.
 
     Do not commit, roll back or close *connection*; use its savepoints.
@@ -205,6 +206,13 @@ def signalbus_burst_settled(
 
     Not called for a burst that is about to be sent again one signal at a time. Called
     again if the transaction has to be repeated: what you wrote has been rolled back.
+
+    A plugin that decides when failed signals are tried again may return that: a mapping
+    of keys in *failed* to seconds, or to ``None`` for a signal that is parked, which
+    has no further attempt. It is only reported, at the end of the run; to have the
+    signals left alone until then, implement :func:`signalbus_held_back`. Of several
+    plugins, the first one called wins for a key. An answer of any other form is logged
+    once a run, and ignored.
 
     If an implementation raises, the transaction is rolled back; what was sent is then
     deleted in a new one, for which this hook is called once more, each implementation

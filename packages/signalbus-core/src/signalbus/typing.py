@@ -11,7 +11,15 @@ if t.TYPE_CHECKING:
 
     from signalbus._declaration import Declaration
 
-__all__ = ["Bus", "HeldBack", "PrimaryKey", "Recorded", "Signal", "SignalModel"]
+__all__ = [
+    "Bus",
+    "HeldBack",
+    "NextAttempts",
+    "PrimaryKey",
+    "Recorded",
+    "Signal",
+    "SignalModel",
+]
 
 #: A mapped class that declares how its instances are sent.
 SignalModel: t.TypeAlias = type[t.Any]
@@ -26,6 +34,11 @@ PrimaryKey: t.TypeAlias = tuple[t.Any, ...]
 #: The primary keys of the signals that a transaction recorded, by model. Models and
 #: keys are in the order in which the signals were added to the session.
 Recorded: t.TypeAlias = t.Mapping[SignalModel, t.Sequence[PrimaryKey]]
+
+
+#: In how many seconds signals that failed are tried again, by primary key; ``None`` for
+#: one that is parked: there is no further attempt.
+NextAttempts: t.TypeAlias = t.Mapping[PrimaryKey, float | None]
 
 
 class Bus(t.Protocol):
