@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import sys
 import time
 import typing as t
@@ -149,6 +150,12 @@ FORMS: dict[str, t.Callable[[Wire], dict[str, t.Any]]] = {
     "partial": _partial_form,
     "broker": lambda _: {"signalbus_broker": "wire"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the plugin on, which is off in the tests of other distributions."""
+    monkeypatch.delenv("SIGNALBUS_DISABLED_PLUGINS")
 
 
 @pytest.fixture
@@ -322,12 +329,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def flask(app: Flask, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Outcome]:
-    """Run ``flask signalbus ARGUMENTS…`` for the app, in this process."""
+def flask(
+    app: Flask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> t.Callable[..., Outcome]:
+    """Run ``flask signalbus ARGUMENTS…`` for the app, and give its *answer*."""
     group = pytest.importorskip("signalbus_cli").signalbus
 
-    def call(*arguments: str) -> Outcome:
+    def call(*arguments: str, answer: str = "") -> Outcome:
         info = ScriptInfo(create_app=lambda: app)
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ending:
             group.main(arguments, "flask signalbus", obj=info)

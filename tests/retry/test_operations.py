@@ -218,9 +218,7 @@ def test_keys_that_look_alike_are_told_apart(
     insert(new_model(**columns), x=("a,b", "c"), y=("a", "b,c"))
     run()
 
-    assert [("a", "b,c")] == [
-        each.key for each in failures(bus, keys=[("a", "b,c")])
-    ]
+    assert [("a", "b,c")] == [each.key for each in failures(bus, keys=[("a", "b,c")])]
 
 
 def test_failure_tells_all(

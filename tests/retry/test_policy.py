@@ -173,7 +173,9 @@ def _declare(db: SQLAlchemy, name: str, **attributes: t.Any) -> type[t.Any]:
 
 def _wait(failures: list[t.Any]) -> datetime.timedelta:
     (failure,) = failures
-    return t.cast("datetime.timedelta", failure.next_attempt_at - failure.last_failed_at)
+    return t.cast(
+        "datetime.timedelta", failure.next_attempt_at - failure.last_failed_at
+    )
 
 
 @pytest.mark.parametrize("policy", NO_POLICIES)
