@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 import pytest
@@ -13,6 +12,8 @@ from signalbus_retry import RetryLater
 from signalbus_retry import RetryPolicy
 
 if t.TYPE_CHECKING:
+    import datetime as dt
+
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
@@ -34,7 +35,7 @@ every_form = pytest.mark.parametrize("form", FORMS)
 every_count = pytest.mark.parametrize("count", COUNTS)
 
 
-def _seconds(later: datetime.datetime | None, earlier: datetime.datetime) -> float:
+def _seconds(later: dt.datetime | None, earlier: dt.datetime) -> float:
     if later is None:
         raise TypeError("The signal is parked.")
     return (later - earlier).total_seconds()
@@ -613,7 +614,7 @@ def test_flushordered_stops_at_a_waiting_signal_whatever_the_model_says(
     run: t.Any,
     form: str,
 ) -> None:
-    """ "skip" is about parked signals: one that waits may still get through."""
+    """It is about parked signals: one that waits may still get through."""
     record(new_model(form=form, signalbus_on_parked="skip"), "a", "bad", "b")
     run("flushordered")
 
