@@ -269,6 +269,20 @@ def test_errors_cannot_forge_lines(
         assert "\x1b" not in out
 
 
+def test_errors_do_nothing_to_a_terminal(
+    new_model: t.Any, record: t.Any, wire: t.Any, run: t.Any, flask: t.Any
+) -> None:
+    """What a signal and its error say is shown, and is not obeyed."""
+    wire.failures["bad \x1b[2J"] = ValueError("boom\nmore\x1b[2J\x9b31m")
+    record(new_model(), "bad \x1b[2J")
+    run()
+    out = flask("show", "Greeting", "1").out
+
+    assert "boom" in out
+    assert "more" in out
+    assert not {"\x1b", "\x9b"} & set(out)
+
+
 def test_long_errors_are_cut_in_tables_and_whole_when_shown(
     new_model: t.Any, record: t.Any, wire: t.Any, run: t.Any, flask: t.Any
 ) -> None:

@@ -673,3 +673,46 @@ def test_discard_lets_an_ordered_model_go_on(
 
     assert 1 == bus.flushordered()
     assert ["a"] == wire.sent
+
+
+@pytest.mark.databases
+def test_any_number_of_keys_may_be_given(
+    bus: SignalBus, greeting: t.Any, record: t.Any, boom: t.Any, run: t.Any
+) -> None:
+    """More than a statement takes parameters; what does not exist is left out."""
+    record(greeting, "bad", "bad", "bad")
+    run()
+    keys = [(number,) for number in range(1, 70_001)]
+
+    assert 3 == len(list(failures(bus, keys=keys)))
+    assert 3 == park(bus, greeting, keys)
+    assert 3 == replay(bus, keys=keys)
+    assert 0 == discard(bus, keys=keys)
+
+
+@pytest.mark.databases("postgresql")
+def test_time_zone_of_the_connection_does_not_matter(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    wire: t.Any,
+) -> None:
+    """A key that is a moment is the same one for every process."""
+    moment = sa.Column(sa.DateTime(timezone=True), primary_key=True)
+    model: t.Any = new_model(id=moment)
+    with db.engine.begin() as connection:
+        values = {"id": dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), "text": "bad"}
+        connection.execute(sa.insert(model.__table__).values(values))
+    run()
+
+    def move(connection: t.Any, record: object, proxy: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET timezone = 'Asia/Tokyo'")
+
+    sa.event.listen(db.engine, "checkout", move)
+
+    assert 0 == bus.flush()
+    assert 1 == wire.tries("bad")
+    assert 1 == replay(bus, keys=[(values["id"],)])
