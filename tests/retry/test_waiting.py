@@ -766,6 +766,27 @@ def test_long_errors_are_kept(
     assert failure.error_text.count("x") >= 1000
 
 
+@pytest.mark.databases("mariadb")
+def test_errors_of_any_script_are_kept(
+    db: SQLAlchemy,
+    new_model: t.Any,
+    record: t.Any,
+    wire: t.Any,
+    run: t.Any,
+    execute: t.Any,
+    failed: t.Any,
+    app_ctx: object,
+) -> None:
+    """Even if the database is of an old character set."""
+    execute(f"ALTER DATABASE {db.engine.url.database} CHARACTER SET latin1")
+    db.engine.dispose()
+    wire.failures["bad"] = ValueError("Ärger 日本 🔥")
+    record(new_model(), "bad")
+    run()
+
+    assert ["ValueError"] == [each.error_type for each in failed()]
+
+
 class MuteError(Exception):
     """An error that cannot say anything."""
 
