@@ -265,11 +265,37 @@ def test_failure_tells_all(
     assert not failure.is_parked
 
 
+#: How to live elsewhere, by database.
+TOKYO = {
+    "sqlite": "SELECT 1",
+    "postgresql": "SET timezone = 'Asia/Tokyo'",
+    "mariadb": "SET time_zone = '+09:00'",
+}
+
+
+@pytest.fixture
+def move_to_tokyo(db: SQLAlchemy, database: str) -> t.Callable[[], None]:
+    """Give all connections another time zone from now on."""
+
+    def move(connection: t.Any, *_: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(TOKYO[database])
+        cursor.close()
+
+    return lambda: sa.event.listen(db.engine, "checkout", move)
+
+
 @pytest.mark.databases
 def test_times_are_utc(
-    greeting: SignalModel, record: t.Any, boom: t.Any, run: t.Any, failed: t.Any
+    greeting: SignalModel,
+    record: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    failed: t.Any,
+    move_to_tokyo: t.Any,
 ) -> None:
-    """Whatever the time zone of the database is."""
+    """Whatever the time zone of the connection is."""
+    move_to_tokyo()
     before = dt.datetime.now(dt.timezone.utc)
     record(greeting, "bad")
     run()
@@ -280,6 +306,26 @@ def test_times_are_utc(
     assert dt.timedelta(0) == failure.last_failed_at.utcoffset()
     assert before - second <= failure.first_failed_at <= after + second
     assert before + 99 * second <= failure.next_attempt_at <= after + 101 * second
+
+
+@pytest.mark.databases
+def test_connections_of_all_time_zones_agree(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    failed: t.Any,
+    move_to_tokyo: t.Any,
+) -> None:
+    """What waits for one process waits for all, and no longer."""
+    record(greeting, "bad")
+    run()
+    before = failed()
+    move_to_tokyo()
+
+    assert 0 == bus.flush()
+    assert before == failed()
 
 
 @pytest.fixture
@@ -691,28 +737,23 @@ def test_any_number_of_keys_may_be_given(
 
 
 @pytest.mark.databases("postgresql")
-def test_time_zone_of_the_connection_does_not_matter(
+def test_key_that_is_a_moment_is_the_same_in_all_time_zones(
     bus: SignalBus,
     db: SQLAlchemy,
     new_model: t.Any,
+    insert: t.Any,
     boom: t.Any,
     run: t.Any,
     wire: t.Any,
+    move_to_tokyo: t.Any,
 ) -> None:
-    """A key that is a moment is the same one for every process."""
-    moment = sa.Column(sa.DateTime(timezone=True), primary_key=True)
-    model: t.Any = new_model(id=moment)
-    with db.engine.begin() as connection:
-        values = {"id": dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), "text": "bad"}
-        connection.execute(sa.insert(model.__table__).values(values))
+    """The database returns it with the time zone of the connection."""
+    moment = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
+    model = new_model(id=sa.Column(sa.DateTime(timezone=True), primary_key=True))
+    insert(model, bad=(moment,))
     run()
-
-    def move(connection: t.Any, record: object, proxy: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET timezone = 'Asia/Tokyo'")
-
-    sa.event.listen(db.engine, "checkout", move)
+    move_to_tokyo()
 
     assert 0 == bus.flush()
     assert 1 == wire.tries("bad")
-    assert 1 == replay(bus, keys=[(values["id"],)])
+    assert 1 == replay(bus, keys=[(moment,)])

@@ -336,6 +336,7 @@ def test_retry_later_is_no_attempt(
         due()
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("seconds", [0, 0.5, 86400])
 def test_retry_later_takes_any_time(
     new_model: t.Any,
@@ -833,4 +834,5 @@ def test_models_of_one_name_do_not_mix(
     record(second, "bad")
     run()
 
+    assert 2 == wire.tries("bad")
     assert [first, second] == [each.model for each in failed()]
