@@ -102,8 +102,8 @@ assert_type(replay(bus, {OrderPaid}, keys=[(1,)], error="busy", parked=True), in
 assert_type(park(bus, OrderPaid, [(1,), (2,)], "Ask the accountant."), int)
 assert_type(discard(bus, [OrderPaid, OrderSent], parked=True, before=keep), int)
 
-park(bus, OrderPaid, [1])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
-RetryPolicy(max_attempts="5")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+park(bus, OrderPaid, [1])  # type: ignore[list-item]
+RetryPolicy(max_attempts="5")  # type: ignore[arg-type]
 
 try:
     bus.flush()
