@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
 import subprocess
@@ -19,6 +20,7 @@ from sqlalchemy.orm import mapped_column
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    import click
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
@@ -184,16 +186,22 @@ def office(app: Flask, db: SQLAlchemy, bus: SignalBus) -> t.Iterator[Office]:
 
 
 @pytest.fixture
-def flask(app: Flask, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Outcome]:
-    """Run `flask signalbus ARGUMENTS…` for the app, in this process."""
+def run(app: Flask, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Outcome]:
+    """Run `COMMAND ARGUMENTS…` for the app, in this process."""
 
-    def run(*arguments: str) -> Outcome:
+    def run(command: click.Command, *arguments: str) -> Outcome:
         info = ScriptInfo(create_app=lambda: app)
         with pytest.raises(SystemExit) as ending:
-            signalbus.main(arguments, "flask signalbus", obj=info)
+            command.main(arguments, f"flask {command.name}", obj=info)
         return Outcome(t.cast("int", ending.value.code), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def flask(run: t.Callable[..., Outcome]) -> t.Callable[..., Outcome]:
+    """Run `flask signalbus ARGUMENTS…` for the app, in this process."""
+    return functools.partial(run, signalbus)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`signals` and `pending`: what there is."""
+"""`signals`: which models there are, and how each is sent."""
 
 from __future__ import annotations
 
@@ -161,15 +161,3 @@ def test_a_model_that_is_not_complete_is_told_once(
         line.startswith("Error: The signal model Letter has send_signalbus_messages,")
         for line in outcome.err.splitlines()
     ]
-
-
-def test_pending_counts_each_model(office: Office, flask: Flask) -> None:
-    """The count, then the name, and the sum in the end; nothing is sent."""
-    office.record(office.Letter, "a", "b")
-
-    outcome = flask("pending")
-
-    assert [["2", "Letter"], ["0", "Parcel"], ["2", "total"]] == [
-        line.split() for line in outcome.out.splitlines()
-    ]
-    assert [] == office.sent

@@ -133,6 +133,20 @@ def test_plugin_that_cannot_be_imported_is_named(
         SignalBus(SQLAlchemy(new_app(engine_url)))
 
 
+def test_disabled_plugin_is_not_imported(
+    install: t.Any,
+    new_app: t.Any,
+    engine_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broken plugin is switched off by the environment, without uninstalling it."""
+    install("sys.exit()")
+    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "retry, pigeon")
+    bus = SignalBus(SQLAlchemy(new_app(engine_url)))
+
+    assert not bus.plugin_manager.has_plugin("pigeon")
+
+
 def test_interrupt_while_a_plugin_is_imported_is_an_interrupt(
     install: t.Any, new_app: t.Any, engine_url: str
 ) -> None:

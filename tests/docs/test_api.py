@@ -17,6 +17,7 @@ MODULES = (
     "signalbus.messages",
     "signalbus.plugins",
     "signalbus.retry",
+    "signalbus.rows",
     "signalbus.stopping",
     "signalbus.typing",
     "signalbus_atomic",

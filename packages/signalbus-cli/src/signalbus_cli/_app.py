@@ -1,4 +1,4 @@
-"""Find the app, its bus, and the models that the user named."""
+"""Find the app and its bus, and show their errors as one line."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import click
 import sqlalchemy.exc as sa_exc
 from flask.cli import ScriptInfo
 from signalbus import SignalBusError
-from signalbus import get_models_to_flush
 from signalbus.exceptions import describe_error
+
+from signalbus_cli._warnings import shown_warnings
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask import Flask
     from signalbus import SignalBus
-    from signalbus.typing import SignalModel
 
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Show errors of signalbus and of the database without a traceback."""
+    """Show errors of signalbus and of the database without a traceback.
+
+    Any of them ends the command, with exit status 1. Other errors are raised.
+    """
     try:
         yield
     except SignalBusError as error:
@@ -32,7 +35,10 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def load_app() -> Flask:
-    """Return the app of this `flask` command, or exit if it has no bus."""
+    """Return the app of this `flask` command, or exit if it has no bus.
+
+    Its bus is ``app.extensions["signalbus"]``.
+    """
     info = click.get_current_context().ensure_object(ScriptInfo)
     with errors_in_one_line():
         app = info.load_app()
@@ -45,19 +51,14 @@ def load_app() -> Flask:
     return app
 
 
-def select_models(
-    bus: SignalBus, names: t.Sequence[str], exclude: t.Sequence[str]
-) -> list[SignalModel]:
-    """Return the models called *names*, or all if *names* is empty, without *exclude*.
+@contextlib.contextmanager
+def bus_of_app() -> Iterator[SignalBus]:
+    """Give the bus of this command's app, in an app context of its own.
 
-    Unknown names are ignored with a warning. It is an error if all are unknown.
+    Inside, an error of signalbus or of the database ends the command with one line on
+    stderr. Warnings of signalbus are also lines on stderr, unless the app has
+    configured logging.
     """
-    models = get_models_to_flush(bus, names) if names else bus.get_signal_models()
-    if names and not models:
-        known = ", ".join(sorted(model.__name__ for model in bus.get_signal_models()))
-        raise click.UsageError(
-            f"No signal model is called {' or '.join(names)}. The signal models of this"
-            f" app are: {known or 'none'}."
-        )
-    excluded = get_models_to_flush(bus, exclude) if exclude else []
-    return [model for model in models if model not in excluded]
+    app = load_app()
+    with app.app_context(), errors_in_one_line(), shown_warnings():
+        yield app.extensions["signalbus"]

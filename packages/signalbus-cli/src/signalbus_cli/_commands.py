@@ -7,13 +7,15 @@ import typing as t
 
 import click
 
-from signalbus_cli._app import errors_in_one_line
-from signalbus_cli._app import load_app
-from signalbus_cli._app import select_models
+from signalbus_cli._pending import Counts
 from signalbus_cli._run import run
 from signalbus_cli._table import describe_model
-from signalbus_cli._table import format_table
-from signalbus_cli._warnings import shown_warnings
+from signalbus_cli.arguments import bus_of_app
+from signalbus_cli.arguments import exclude_option
+from signalbus_cli.arguments import load_app
+from signalbus_cli.arguments import names_argument
+from signalbus_cli.arguments import select_models
+from signalbus_cli.output import format_table
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -40,20 +42,14 @@ def _seconds(minimum: float) -> dict[str, t.Any]:
 def _flush_options(command: F) -> F:
     """Add the arguments of all three flush commands."""
     decorators = (
-        click.argument("names", nargs=-1),
+        names_argument,
         click.option(
             "-r",
             "--repeat",
             **_seconds(minimum=0.001),
             help="Run again every SECONDS seconds, until stopped.",
         ),
-        click.option(
-            "-e",
-            "--exclude",
-            metavar="NAME",
-            multiple=True,
-            help="Leave out this signal model. May be given several times.",
-        ),
+        exclude_option,
     )
     for decorator in decorators:
         command = decorator(command)
@@ -120,9 +116,7 @@ def flushordered(
 @click.command()
 def signals() -> None:
     """List the signal models, and how each is sent."""
-    app = load_app()
-    with app.app_context(), errors_in_one_line(), shown_warnings():
-        bus = app.extensions["signalbus"]
+    with bus_of_app() as bus:
         models = bus.get_signal_models()
         rows = [describe_model(bus, model) for model in models]
     _warn_if_none(models)
@@ -131,16 +125,40 @@ def signals() -> None:
 
 
 @click.command()
-def pending() -> None:
-    """Count the pending signals of each model."""
-    app = load_app()
-    with app.app_context(), errors_in_one_line(), shown_warnings():
-        counts = app.extensions["signalbus"].count_pending()
-    _warn_if_none(counts)
-    named = [(count, model.__name__) for model, count in counts.items()]
-    total = (sum(counts.values()), "total")
-    for count, name in [*named, total]:
-        click.echo(f"{count:>9,}  {name}")
+@names_argument
+@exclude_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.option(
+    "--fail-over",
+    "limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Exit with status 1 if more than N signals are pending.",
+)
+def pending(
+    names: tuple[str, ...], exclude: tuple[str, ...], as_json: bool, limit: int | None
+) -> None:
+    """Count the pending signals of each model.
+
+    Pending signals are all that were recorded and not sent yet. Plugins may add counts
+    of those that are special, such as the ones that wait for their next attempt.
+
+    NAMES are the signal models to count; by default, all.
+    """
+    with bus_of_app() as bus:
+        models = select_models(bus, names, exclude)
+        counts = Counts(bus, models)
+        known = models or bus.get_signal_models()
+    _warn_if_none(known)
+    for line in [counts.as_json()] if as_json else counts.lines():
+        click.echo(line)
+    if limit is not None and counts.pending > limit:
+        raise click.ClickException(_describe_excess(counts.pending, limit))
+
+
+def _describe_excess(count: int, limit: int) -> str:
+    what = "1 signal is" if count == 1 else f"{count:,} signals are"
+    return f"{what} pending, more than {limit:,}."
 
 
 def _warn_if_none(models: t.Collection[SignalModel]) -> None:
@@ -165,8 +183,7 @@ def _flush(
     repeat: float | None,
 ) -> None:
     """Call *method* for the models that the user chose; exit with 1 if it fails."""
-    app = load_app()
-    with app.app_context(), errors_in_one_line(), shown_warnings():
-        models = select_models(app.extensions["signalbus"], names, exclude)
-    if not run(app, lambda bus: method(bus, models), repeat):
+    with bus_of_app() as bus:
+        models = select_models(bus, names, exclude)
+    if not run(load_app(), lambda bus: method(bus, models), repeat):
         raise click.exceptions.Exit(1)

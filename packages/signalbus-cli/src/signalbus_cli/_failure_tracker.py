@@ -18,6 +18,21 @@ _SUBJECT = re.compile(r"[^(:]*")
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
 _EXAMPLES = re.compile(r" \(first: .*\)$")
 
+#: What a report says of those signals of a line that wait, and those that are parked.
+_SETTLED = re.compile(r"; [\d,]+ (?:waits?\b[^;:]*|(?:is |are )?parked)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """A line that says why a run failed.
+
+    :ivar is_settled: whether it is settled what becomes of the signals that it is
+        about: they wait for their next attempt, or are parked.
+    """
+
+    line: str
+    is_settled: bool = False
+
 
 @dataclasses.dataclass
 class PersistentFailure:
@@ -42,22 +57,34 @@ class FailureTracker:
         self._failures: dict[str, PersistentFailure] = {}
         self._failed_runs = 0
 
-    def add(self, lines: t.Iterable[str]) -> list[str]:
-        """Add the *lines* of a run that failed, and return those to report.
+    def add(self, reasons: t.Collection[Reason]) -> list[str]:
+        """Add the *reasons* of a run that failed, and return the lines to report.
 
-        These are the failures that the run before did not have, and those that were
-        last reported too long ago, with the number of runs.
+        Settled reasons are always reported: their signals are tried rarely, and were in
+        this run. Of the others, those are that the run before did not have, and those
+        that were last reported too long ago, with the number of runs.
         """
-        self._failed_runs += 1
+        if not all(reason.is_settled for reason in reasons):
+            self._failed_runs += 1
         before, self._failures = self._failures, {}
-        reports = (self._add_line(line, before) for line in lines)
-        return [report for report in reports if report is not None]
+        lines = (self._add_reason(reason, before) for reason in reasons)
+        return [line for line in lines if line is not None]
 
     def recover(self) -> int:
-        """Add a run that did not fail, and return how many failed before it."""
+        """Add a run that did not fail, and return how many failed before it.
+
+        Runs whose reasons were all settled are not counted.
+        """
         self._failures = {}
         runs, self._failed_runs = self._failed_runs, 0
         return runs
+
+    def _add_reason(
+        self, reason: Reason, before: t.Mapping[str, PersistentFailure]
+    ) -> str | None:
+        if reason.is_settled:
+            return reason.line
+        return self._add_line(reason.line, before)
 
     def _add_line(
         self, line: str, before: t.Mapping[str, PersistentFailure]
@@ -78,6 +105,6 @@ class FailureTracker:
 
 def _key(line: str) -> str:
     """Return *line* without what tells apart the signals of the same failure."""
-    line = _EXAMPLES.sub("", line)
+    line = _SETTLED.sub("", _EXAMPLES.sub("", line))
     subject = t.cast("re.Match[str]", _SUBJECT.match(line)).group()
     return subject + _VALUES.sub("…", line[len(subject) :])

@@ -6,7 +6,7 @@ import typing as t
 
 from signalbus.plugins import make_plugin_manager
 
-from signalbus_cli._report import print_warning
+from signalbus_cli.output import print_warning
 
 if t.TYPE_CHECKING:
     import click

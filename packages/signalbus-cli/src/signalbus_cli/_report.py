@@ -10,6 +10,8 @@ from flask import current_app
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
+from signalbus_cli._failure_tracker import Reason
+
 
 def print_sent(count: int) -> None:
     """Print how many signals were sent, if any."""
@@ -22,20 +24,15 @@ def describe_sent(count: int) -> str:
     return f"{count:,} {'signal' if count == 1 else 'signals'} sent"
 
 
-def print_warning(message: str) -> None:
-    """Print a warning on stderr, as one line."""
-    click.secho(f"Warning: {escape_controls(message)}", err=True, fg="yellow")
-
-
-def print_error(error: BaseException, reasons: t.Collection[str]) -> None:
-    """Print the *reasons* of *error* on stderr, one per line.
+def print_error(error: BaseException, lines: t.Collection[str]) -> None:
+    """Print the *lines* about *error* on stderr.
 
     With ``flask --debug``, print the traceback first.
     """
-    if current_app.debug and reasons:
+    if current_app.debug and lines:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    for reason in reasons:
-        click.secho(f"Error: {reason}", err=True, fg="red")
+    for line in lines:
+        click.secho(f"Error: {line}", err=True, fg="red")
 
 
 def print_recovery(runs: int) -> None:
@@ -45,13 +42,27 @@ def print_recovery(runs: int) -> None:
         click.secho(f"Recovered after {what}.", err=True, fg="green")
 
 
-def reasons_of(error: BaseException) -> list[str]:
+def reasons_of(error: BaseException) -> list[Reason]:
     """Return why a run failed, one line for each reason.
 
     These are the notes of *error*. The note that contains *error* itself comes first;
     if there is none, *error* has a line of its own.
     """
-    reason = describe_error(error)
-    notes = [escape_controls(note) for note in getattr(error, "__notes__", ())]
-    first = next((note for note in notes if reason in note), reason)
-    return [first, *(note for note in notes if note != first)]
+    text = describe_error(error)
+    reasons = _read_notes(getattr(error, "__notes__", ()))
+    first = next((each for each in reasons if text in each.line), Reason(text))
+    return [first, *(each for each in reasons if each != first)]
+
+
+def _read_notes(notes: t.Sequence[str]) -> list[Reason]:
+    """Return what the core's report says in *notes*, and what others have added.
+
+    The first line of a report is about the error that has the notes. What others have
+    added explains this error, so it is settled if that line is.
+    """
+    settled = [getattr(note, "is_settled", None) for note in notes]
+    default = next((each for each in settled if each is not None), False)
+    return [
+        Reason(escape_controls(note), default if is_settled is None else is_settled)
+        for note, is_settled in zip(notes, settled, strict=True)
+    ]

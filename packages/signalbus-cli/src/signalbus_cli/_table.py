@@ -1,4 +1,4 @@
-"""The table of `flask signalbus signals`."""
+"""The rows of `flask signalbus signals`."""
 
 from __future__ import annotations
 
@@ -27,21 +27,6 @@ def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
         "on" if bus.autoflush and declaration.autoflush else "off",
         ", ".join(map(_expression, declaration.order_by)) or "-",
     )
-
-
-def format_table(
-    headers: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]
-) -> list[str]:
-    """Return the lines of a table whose columns are aligned; none without *rows*."""
-    if not rows:
-        return []
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in (headers, *rows)
-    ]
 
 
 def _sender(bus: SignalBus, declaration: Declaration) -> str:

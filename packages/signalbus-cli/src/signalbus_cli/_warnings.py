@@ -7,7 +7,7 @@ import logging
 import threading
 import typing as t
 
-from signalbus_cli._report import print_warning
+from signalbus_cli.output import print_warning
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,14 +10,15 @@ from signalbus_cli import hookspecs
 from signalbus_cli._group import signalbus
 
 if t.TYPE_CHECKING:
-    import pluggy
     from flask import Flask
+    from signalbus.plugins import PluginManager
 
 
 @hookimpl
-def signalbus_addhooks(plugin_manager: pluggy.PluginManager) -> None:
-    """Add ``signalbus_register_commands`` to the hooks that plugins may implement."""
+def signalbus_addhooks(plugin_manager: PluginManager) -> None:
+    """Add the hooks of this distribution to those that plugins may implement."""
     plugin_manager.add_hookspecs(hookspecs)
+    plugin_manager.isolate("signalbus_count_signals", _warn)
 
 
 @hookimpl
@@ -28,3 +29,15 @@ def signalbus_init_app(app: Flask) -> None:
     used. An app that has a command of this name keeps it.
     """
     app.cli.commands.setdefault("signalbus", signalbus)
+
+
+def _warn(plugin: str, error: BaseException) -> None:
+    """Print, when signals are counted, that *plugin* did not do so."""
+    from signalbus.exceptions import describe_error
+
+    from signalbus_cli.output import print_warning
+
+    print_warning(
+        f"The signalbus plugin {plugin!r} cannot count its signals:"
+        f" {describe_error(error)}"
+    )

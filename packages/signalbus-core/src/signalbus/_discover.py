@@ -135,7 +135,28 @@ def refusals(bus: Bus, models: t.Iterable[type[t.Any]]) -> t.Iterator[SignalMode
             yield error
 
 
-def check_models(models: object) -> None:
+def choose(bus: Bus, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
+    """Return *models*, each once, or all; refuse what is not a signal model of *bus*.
+
+    :raises TypeError: if *models* is not a list of models.
+    :raises SignalModelError: if one of them is not a signal model.
+    """
+    _check_models(models)
+    known = bus.get_signal_models()
+    if models is None:
+        return known
+    chosen = list(dict.fromkeys(models))
+    for model in chosen:
+        if model not in known:
+            raise SignalModelError(
+                f"{getattr(model, '__name__', repr(model))} is not a signal model of"
+                " this database, so it cannot be flushed. Pass mapped classes that"
+                " define send_signalbus_message or signalbus_broker."
+            )
+    return chosen
+
+
+def _check_models(models: object) -> None:
     """Refuse what is not a list of models; above all a model, or a name, alone."""
     if isinstance(models, type):
         given, example = f"the class {models.__name__}", models.__name__
@@ -148,21 +169,6 @@ def check_models(models: object) -> None:
     raise TypeError(
         f"models is {given}. Pass a list of signal models, such as [{example}]."
     )
-
-
-def choose(
-    models: t.Iterable[SignalModel], known: t.Sequence[SignalModel]
-) -> list[SignalModel]:
-    """Return *models*, each once, or raise if one of them is not *known*."""
-    chosen = list(dict.fromkeys(models))
-    for model in chosen:
-        if model not in known:
-            raise SignalModelError(
-                f"{getattr(model, '__name__', repr(model))} is not a signal model of"
-                " this database, so it cannot be flushed. Pass mapped classes that"
-                " define send_signalbus_message or signalbus_broker."
-            )
-    return chosen
 
 
 def get_models_to_flush(bus: Bus, names: t.Iterable[str]) -> list[SignalModel]:

@@ -93,15 +93,13 @@ class Flusher:
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
         declaration = self._bus.declaration(model)
-        try:
-            with connections.connect(self._bus.db, declaration) as connection:
-                table = self._tables.get(declaration, connection.dialect)
-                return connection.scalar(table.statements.pending_count) or 0
-        except Exception as error:
-            explained = missing_tables.explained(self._bus.db, declaration, error)
-            if explained is error:
-                raise
-            raise explained from error
+        db = self._bus.db
+        with (
+            missing_tables.explaining(db, declaration),
+            connections.connect(db, declaration) as connection,
+        ):
+            table = self._tables.get(declaration, connection.dialect)
+            return connection.scalar(table.statements.pending_count) or 0
 
     def reset_breakers(self) -> None:
         """Close the circuit breakers of all brokers."""

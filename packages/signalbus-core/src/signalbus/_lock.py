@@ -152,8 +152,10 @@ class LockingStatements:
         return key_conditions.after(self._key, self.dialect)
 
     def _signals(self) -> sa.Select[t.Any]:
-        if not self._as_rows:
-            return self._own(self._instances())
+        return self._values() if self._as_rows else self._own(self._instances())
+
+    def _values(self) -> sa.Select[t.Any]:
+        """Select the values of the model's attributes."""
         columns = [getattr(self._model, name).label(name) for name in self._names]
         return self._own(sa.select(*columns))
 
@@ -201,10 +203,20 @@ class LockingStatements:
         return self._by_key(select.where(self._among))
 
     def lock(
-        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+        self,
+        connection: sa.Connection,
+        keys: t.Sequence[PrimaryKey],
+        *,
+        wait: bool = False,
     ) -> list[PrimaryKey]:
-        """Lock rows by their keys alone, and return the keys that were free."""
+        """Lock rows by their keys alone, and return the keys that were free.
+
+        :param wait: whether to wait for rows that are locked, in the order of their
+            keys, so that two who wait for each other's rows are rare.
+        """
         locking = self._locking(self._keys_left)
+        if wait:
+            locking = self._chosen(self.pending_keys).with_for_update()
         return [
             tuple(row)
             for some in key_conditions.slices(keys, self.max_keys)
@@ -222,6 +234,17 @@ class LockingStatements:
                 self._keys_left, key_conditions.among_params(some)
             )
         ]
+
+    def read(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, dict[str, t.Any]]:
+        """Return the values of rows, by the names of their attributes."""
+        select = self._values().where(self._among)
+        return {
+            self._key_of_row(row): dict(zip(self._names, row, strict=True))
+            for some in key_conditions.slices(keys, self.max_keys)
+            for row in connection.execute(select, key_conditions.among_params(some))
+        }
 
     def take(
         self,

@@ -6,12 +6,16 @@ what to do about it.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import sqlalchemy.exc as sa_exc
 
 #: How much of an error's text goes into one line.
 _MAX_TEXT = 1000
+
+#: What differs between errors that are alike: quoted values, and words with digits.
+_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
 
 
 class SignalBusError(Exception):
@@ -80,6 +84,14 @@ def describe_error(error: BaseException) -> str:
     if not says:
         return kind
     return says if says.startswith(f"{kind}:") else f"{kind}: {says}"
+
+
+def without_values(text: str) -> str:
+    """Return *text* without quoted values and words with digits.
+
+    What is left is equal for errors that differ only by their signals.
+    """
+    return _VALUES.sub("…", text)
 
 
 def escape_controls(text: str) -> str:

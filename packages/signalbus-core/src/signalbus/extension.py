@@ -17,6 +17,7 @@ from signalbus import retry
 from signalbus._announce import ModelAnnouncer
 from signalbus._committed import Committed
 from signalbus._flush import Flusher
+from signalbus._plugin_tables import PluginTables
 from signalbus._record import Recorder
 from signalbus.plugins import make_plugin_manager
 
@@ -83,12 +84,15 @@ class SignalBus:
         self._declarations = _discover.Declarations(self)
         self._committed = Committed(self, self._declarations)
         self._announcer = ModelAnnouncer(self)
+        self._plugin_tables = PluginTables(self)
+        self._plugin_tables.look()
         for app in _apps.apps_of(db):
             self.init_app(app)
         # Last, so that nothing is left of a bus that cannot be made.
         _apps.claim(db)
         Recorder(self._committed.is_recorded, self._on_commit).listen(db.session)
         self._announcer.listen()
+        self._plugin_tables.listen()
 
     def init_app(self, app: flask.Flask) -> None:
         """Prepare *app*, after ``db.init_app(app)``, for this bus.
@@ -146,6 +150,7 @@ class SignalBus:
         :raises SignalModelError: if one of them is misdeclared.
         """
         self._require_app()
+        self._plugin_tables.look()
         _discover.registry_of(self.db.Model).configure()
         self._announcer.announce()
         return _discover.find_signal_models(self)
@@ -186,7 +191,7 @@ class SignalBus:
         """
         if not wait >= 0:
             raise ValueError(f"wait is {wait!r}. Pass seconds, 0 or more.")
-        chosen = self._choose(models)
+        chosen = _discover.choose(self, models)
         with self._app_context():
             return self._flusher.flush(chosen, wait)
 
@@ -201,7 +206,7 @@ class SignalBus:
         :param models: the signal models to flush; all, if not given.
         :raises: as :meth:`flush` does.
         """
-        chosen = self._choose(models)
+        chosen = _discover.choose(self, models)
         with self._app_context():
             return self._flusher.flushmany(chosen)
 
@@ -215,7 +220,7 @@ class SignalBus:
         :param models: the signal models to flush; all, if not given.
         :raises: as :meth:`flush` does.
         """
-        chosen = self._choose(models)
+        chosen = _discover.choose(self, models)
         with self._app_context():
             return self._flusher.flushordered(chosen)
 
@@ -227,7 +232,7 @@ class SignalBus:
         :param models: the signal models to count; all, if not given.
         :raises SignalModelError: if one of *models* is not a signal model.
         """
-        chosen = self._choose(models)
+        chosen = _discover.choose(self, models)
         with self._app_context():
             return {model: self._flusher.count_pending(model) for model in chosen}
 
@@ -240,12 +245,6 @@ class SignalBus:
         this bus does the same.
         """
         self._flusher.reset_breakers()
-
-    def _choose(self, models: t.Iterable[SignalModel] | None) -> list[SignalModel]:
-        """Return *models*, each once, or all; refuse what is not a signal model."""
-        _discover.check_models(models)
-        known = self.get_signal_models()
-        return known if models is None else _discover.choose(models, known)
 
     def _on_commit(self, recorded: Recorded) -> None:
         """Call the hooks. The commit is done, so nothing is raised into it."""

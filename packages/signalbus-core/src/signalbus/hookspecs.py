@@ -41,6 +41,23 @@ def signalbus_init_app(bus: Bus, app: Flask) -> None:
     """
 
 
+@hookspec(historic=True)
+def signalbus_tables(bus: Bus, metadata: sa.MetaData) -> None:
+    """Add tables of your own to *metadata*.
+
+    Called once for the metadata of each database that has a signal model, as soon as
+    the class of its first one has been mapped, or when the bus is made for models that
+    exist. So ``db.create_all()`` and Alembic know the tables. A plugin that is
+    registered later is called at that time, for each metadata so far. Never called for
+    a database without signal models.
+
+    There may be no app yet, and mappers are not configured: do not ask for models, and
+    do not touch the database. An exception ends the class statement, or the making of
+    the bus. The next signal model then calls all plugins again, so leave alone a table
+    that *metadata* already has.
+    """
+
+
 @hookspec
 def signalbus_signal_models(  # type: ignore[empty-body]  # plugins return it
     bus: Bus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import typing as t
 
 import pluggy
@@ -26,6 +27,9 @@ logger = logging.getLogger("signalbus")
 #: The project's name for pluggy, and the entry-point group of its plugins.
 GROUP = "signalbus"
 
+
+#: The environment variable that names plugins, separated by commas, not to be loaded.
+DISABLED = "SIGNALBUS_DISABLED_PLUGINS"
 
 #: The hooks that only report what has happened: a plugin that fails in one of them
 #: stops neither the others nor the work.
@@ -105,7 +109,9 @@ class PluginManager(pluggy.PluginManager):
 def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     """Return a new manager with *own* plugins, by name, and all installed ones.
 
-    For programs that ask plugins without a bus, such as command line tools.
+    For programs that ask plugins without a bus, such as command line tools. Plugins
+    that the environment variable ``SIGNALBUS_DISABLED_PLUGINS`` names, separated by
+    commas, are not loaded.
 
     :raises SignalBusError: if an installed plugin cannot be loaded.
     :raises pluggy.PluginValidationError: if a plugin implements a hook that is not
@@ -221,9 +227,11 @@ def _given_name(
 
 
 def _installed() -> list[importlib.metadata.EntryPoint]:
-    """Return the entry points of the installed plugins, sorted by name."""
+    """Return the entry points of the plugins to load, sorted by name."""
+    disabled = {name.strip() for name in os.environ.get(DISABLED, "").split(",")}
     found = importlib.metadata.entry_points(group=GROUP)
-    return sorted(found, key=lambda entry_point: entry_point.name)
+    loaded = [each for each in found if each.name not in disabled]
+    return sorted(loaded, key=lambda entry_point: entry_point.name)
 
 
 def _load(

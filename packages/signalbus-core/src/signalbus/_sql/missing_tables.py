@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import sqlalchemy as sa
@@ -40,6 +41,18 @@ def explained(db: SQLAlchemy, declaration: Declaration, error: Exception) -> Exc
         missing.__cause__ = error
         return missing
     return error
+
+
+@contextlib.contextmanager
+def explaining(db: SQLAlchemy, declaration: Declaration) -> t.Iterator[None]:
+    """Raise what is :func:`explained`, once the connections within are closed."""
+    try:
+        yield
+    except Exception as error:
+        explanation = explained(db, declaration, error)
+        if explanation is error:
+            raise
+        raise explanation from error
 
 
 def _is_about_a_table(error: Exception) -> bool:

@@ -1,0 +1,41 @@
+"""Which failed signals a person means: by model, key, error and state."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import sqlalchemy as sa
+
+if t.TYPE_CHECKING:
+    from signalbus.typing import PrimaryKey
+
+    from signalbus_retry._entries import Entries
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The failed signals that a person has chosen.
+
+    :param keys: their primary keys; ``None`` for all.
+    :param error: a text that their last error must contain, in whatever case.
+    :param parked: whether they are parked; ``None`` for both.
+    """
+
+    keys: t.Collection[PrimaryKey] | None = None
+    error: str | None = None
+    parked: bool | None = None
+
+    def condition(self, entries: Entries) -> sa.ColumnElement[bool]:
+        """Return the condition of their entries."""
+        columns = entries.table.c
+        conditions: list[sa.ColumnElement[bool]] = [entries.is_own]
+        if self.keys is not None:
+            conditions.append(columns.id.in_(map(entries.identify, self.keys)))
+        if self.error:
+            whole = columns.error_type + ": " + columns.error_text
+            conditions.append(whole.icontains(self.error, autoescape=True))
+        if self.parked is not None:
+            is_parked = columns.next_attempt_at.is_(None)
+            conditions.append(is_parked if self.parked else sa.not_(is_parked))
+        return sa.and_(*conditions)

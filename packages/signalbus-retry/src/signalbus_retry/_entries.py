@@ -1,0 +1,183 @@
+"""The entries of one signal model in the table ``signalbus_failure``."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from signalbus_retry import _clock
+from signalbus_retry import _keys
+from signalbus_retry.failure import Failure
+
+if t.TYPE_CHECKING:
+    from signalbus import Declaration
+    from signalbus.typing import PrimaryKey
+
+#: How many values one statement names at most.
+MAX_VALUES: t.Final = 1000
+
+
+class State(t.NamedTuple):
+    """What a flush must know of a failed signal."""
+
+    is_parked: bool
+    is_due: bool
+
+
+class Entries:
+    """Read and write the entries of one signal model, on connections of its database.
+
+    Its statements are made once. They find entries by the ranges of an index, or by
+    known values, so that no statistics can make them slow.
+    """
+
+    def __init__(self, declaration: Declaration, table: sa.Table) -> None:
+        self.declaration = declaration
+        self.table = table
+        self._name = declaration.table.fullname
+        self._has_numbers = _keys.has_numbers(declaration)
+        columns = table.c
+        self.is_own = columns.table_name == self._name
+        parked = columns.next_attempt_at.is_(None)
+        due = sa.func.coalesce(columns.next_attempt_at <= _clock.now(), sa.false())
+        numbers = sa.select(columns.number, parked, due).where(self.is_own)
+        self._any = sa.select(columns.id).where(self.is_own).limit(1)
+        self._in_range = numbers.where(
+            columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
+        )
+        self._of_numbers = numbers.where(columns.number.in_(_values("values")))
+        self._of_ids = sa.select(columns.id, parked, due).where(
+            columns.id.in_(_values("values"))
+        )
+        self._page = (
+            sa.select(columns.id, columns.key)
+            .where(self.is_own, columns.id > sa.bindparam("after"))
+            .order_by(columns.id)
+            .limit(sa.bindparam("count", type_=sa.Integer))
+        )
+        self._whole = sa.select(table).where(columns.id.in_(_values("values")))
+        self._clear = sa.delete(table).where(columns.id.in_(_values("values")))
+
+    def probe(self, connection: sa.Connection) -> None:
+        """Read nothing, from all columns: an error says that they cannot be read."""
+        connection.execute(sa.select(self.table).limit(0)).close()
+
+    def page(
+        self, connection: sa.Connection, after: str, count: int
+    ) -> dict[str, PrimaryKey]:
+        """Return the keys of the *count* entries after the one with this ``id``."""
+        params = {"after": after, "count": count}
+        return self.keys_of(connection.execute(self._page, params))
+
+    def states(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, State]:
+        """Return the states of those of *keys* whose signals have failed."""
+        if not keys:
+            return {}
+        if self._has_numbers:
+            return self._states_by_number(connection, keys)
+        if connection.execute(self._any).first() is None:
+            return {}
+        by_id = {self.identify(key): key for key in keys}
+        return {
+            by_id[row[0]]: State(row[1], row[2])
+            for row in self._execute(connection, self._of_ids, by_id)
+        }
+
+    def read(
+        self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
+    ) -> dict[PrimaryKey, Failure]:
+        """Return all that is known of those of *keys* whose signals have failed."""
+        by_id = {self.identify(key): key for key in keys}
+        return {
+            by_id[row.id]: self.failure(row, by_id[row.id])
+            for row in self._execute(connection, self._whole, by_id)
+        }
+
+    def write(self, connection: sa.Connection, failures: t.Iterable[Failure]) -> None:
+        """Write *failures*, in the place of what was known of these signals."""
+        rows = [self._row(failure, connection.dialect) for failure in failures]
+        if rows:
+            self._delete(connection, [row["id"] for row in rows])
+            connection.execute(sa.insert(self.table), rows)
+
+    def clear(self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]) -> int:
+        """Delete the entries of the signals with *keys*; return how many there were."""
+        return self._delete(connection, [self.identify(key) for key in keys])
+
+    def identify(self, key: PrimaryKey) -> str:
+        """Return the ``id`` of the entry of the signal with this *key*."""
+        return _keys.identify(self.declaration, key)
+
+    def failure(self, row: sa.Row[t.Any], key: PrimaryKey | None = None) -> Failure:
+        """Return what a *row* of the table says."""
+        next_attempt_at = row.next_attempt_at
+        return Failure(
+            model=self.declaration.model,
+            key=key or _keys.from_json(self.declaration, row.key),
+            attempts=row.attempts,
+            first_failed_at=_clock.as_utc(row.first_failed_at),
+            last_failed_at=_clock.as_utc(row.last_failed_at),
+            next_attempt_at=next_attempt_at and _clock.as_utc(next_attempt_at),
+            error_type=row.error_type,
+            error_text=row.error_text,
+        )
+
+    def keys_of(self, rows: t.Iterable[sa.Row[t.Any]]) -> dict[str, PrimaryKey]:
+        """Return the keys in *rows* of entries, by their ``id``."""
+        return {row.id: _keys.from_json(self.declaration, row.key) for row in rows}
+
+    def _states_by_number(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, State]:
+        """Read a range if the keys are one, as those of a scan are."""
+        rows: t.Iterable[sa.Row[t.Any]]
+        if sorted(keys) == list(keys):
+            window = {"first": keys[0][0], "last": keys[-1][0]}
+            rows = connection.execute(self._in_range, window).all()
+        else:
+            numbers = [number for (number,) in keys]
+            rows = self._execute(connection, self._of_numbers, numbers)
+        states = {(row[0],): State(row[1], row[2]) for row in rows}
+        if states.keys() <= set(keys):
+            return states
+        return {key: states[key] for key in keys if key in states}
+
+    def _row(self, failure: Failure, dialect: sa.Dialect) -> dict[str, t.Any]:
+        return {
+            "id": self.identify(failure.key),
+            "table_name": self._name,
+            "model": self.declaration.model.__name__,
+            "key": _keys.as_json(failure.key),
+            "number": failure.key[0] if self._has_numbers else None,
+            "attempts": failure.attempts,
+            "first_failed_at": _clock.as_stored(failure.first_failed_at, dialect),
+            "last_failed_at": _clock.as_stored(failure.last_failed_at, dialect),
+            "next_attempt_at": _clock.as_stored(failure.next_attempt_at, dialect),
+            "error_type": failure.error_type,
+            "error_text": failure.error_text,
+        }
+
+    def _delete(self, connection: sa.Connection, ids: t.Sequence[str]) -> int:
+        return sum(
+            connection.execute(self._clear, {"values": some}).rowcount
+            for some in _slices(ids)
+        )
+
+    @staticmethod
+    def _execute(
+        connection: sa.Connection, statement: sa.Executable, values: t.Iterable[t.Any]
+    ) -> t.Iterator[sa.Row[t.Any]]:
+        for some in _slices(list(values)):
+            yield from connection.execute(statement, {"values": some}).all()
+
+
+def _values(name: str) -> sa.BindParameter[t.Any]:
+    return sa.bindparam(name, expanding=True)
+
+
+def _slices(values: t.Sequence[t.Any]) -> t.Iterator[t.Sequence[t.Any]]:
+    for start in range(0, len(values), MAX_VALUES):
+        yield values[start : start + MAX_VALUES]

@@ -1,0 +1,113 @@
+"""What this distribution remembers for each bus, in this process."""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+import weakref
+
+import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
+from signalbus.exceptions import describe_error
+from signalbus.retry import is_race
+
+from signalbus_retry._entries import Entries
+from signalbus_retry._sweep import Sweeper
+from signalbus_retry._table import find_table
+
+if t.TYPE_CHECKING:
+    from signalbus.typing import Bus
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
+
+    from signalbus_retry._entries import State
+
+logger = logging.getLogger("signalbus.retry")
+
+#: How often it is logged that the table cannot be used, in seconds.
+REMINDER_INTERVAL: t.Final = 600.0
+
+
+class Memory:
+    """What is known of the entries of one bus."""
+
+    def __init__(self) -> None:
+        #: What a flush has read under its locks, for the same transaction.
+        self.states: weakref.WeakKeyDictionary[
+            sa.Transaction, t.Mapping[PrimaryKey, State]
+        ] = weakref.WeakKeyDictionary()
+        self.sweeper = Sweeper()
+        self._entries: dict[SignalModel, Entries | None] = {}
+        self._usable: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+        self._logged: weakref.WeakKeyDictionary[sa.Engine, float] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def entries(self, bus: Bus, model: SignalModel) -> Entries | None:
+        """Return the entries of *model*; ``None`` if its metadata has no table."""
+        if model not in self._entries:
+            declaration = bus.declaration(model)
+            table = find_table(declaration.table.metadata)
+            if table is None:
+                return None
+            self._entries[model] = Entries(declaration, table)
+        return self._entries[model]
+
+    def usable_entries(
+        self, bus: Bus, model: SignalModel, connection: sa.Connection
+    ) -> Entries | None:
+        """Return the entries of *model*, if the database is known to have the table."""
+        is_usable = connection.engine in self._usable
+        return self.entries(bus, model) if is_usable else None
+
+    def probe(self, bus: Bus, model: SignalModel, connection: sa.Connection) -> bool:
+        """Return whether the database has the table, and log it if not.
+
+        The database is asked until it has it.
+
+        :raises SQLAlchemyError: if the database is down.
+        """
+        engine = connection.engine
+        if engine in self._usable:
+            return True
+        entries = self.entries(bus, model)
+        if entries is None:
+            return False
+        try:
+            entries.probe(connection)
+        except sa_exc.DBAPIError as error:
+            if error.connection_invalidated or is_race(error):
+                raise
+            self._log_unusable(engine, error)
+            return False
+        self._usable.add(engine)
+        return True
+
+    def forget(self, engine: sa.Engine) -> None:
+        """Ask again whether the database has the table."""
+        self._usable.discard(engine)
+
+    def _log_unusable(self, engine: sa.Engine, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._logged.get(engine, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
+            return
+        self._logged[engine] = now
+        logger.error(
+            "The table signalbus_failure cannot be used: %s. Run `flask db migrate` and"
+            " `flask db upgrade`, or call db.create_all(). Until then, failed signals"
+            " do not wait, are not counted and are not parked: each flush tries them"
+            " again.",
+            describe_error(error),
+        )
+
+
+_memories: weakref.WeakKeyDictionary[Bus, Memory] = weakref.WeakKeyDictionary()
+
+
+def memory_of(bus: Bus) -> Memory:
+    """Return what is remembered for *bus*."""
+    memory = _memories.get(bus)
+    if memory is None:
+        memory = _memories.setdefault(bus, Memory())
+    return memory

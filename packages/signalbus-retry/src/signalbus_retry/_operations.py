@@ -1,0 +1,173 @@
+"""What people do with failed signals: list, replay, park and discard them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from signalbus_retry import _clock
+from signalbus_retry import _queries
+from signalbus_retry._outbox import Keys
+from signalbus_retry._outbox import Models
+from signalbus_retry._outbox import outboxes
+from signalbus_retry.exceptions import Park
+from signalbus_retry.failure import recorded
+
+if t.TYPE_CHECKING:
+    from signalbus.typing import Bus
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
+
+    from signalbus_retry._choice import Choice
+    from signalbus_retry._outbox import Outbox
+    from signalbus_retry.failure import Failure
+
+
+def failures(
+    bus: Bus,
+    models: Models = None,
+    *,
+    keys: Keys = None,
+    error: str | None = None,
+    parked: bool | None = None,
+) -> t.Iterator[Failure]:
+    """Yield the failed signals, by model and key.
+
+    :param models: the signal models to look at; all, if not given.
+    :param keys: the primary keys, as tuples, of the signals to look at.
+    :param error: a text that the class or the message of the last error contains, in
+        whatever case.
+    :param parked: whether to look at those that are parked, or at those that wait;
+        both, if not given.
+    :raises SignalModelError: if one of *models* is not a signal model.
+    :raises MissingTableError: if the table ``signalbus_failure`` is missing.
+    """
+    for outbox in outboxes(bus, models):
+        outbox.sweep()
+        choice = outbox.choice(keys, error, parked)
+        with outbox.transaction() as connection:
+            found = list(_queries.find(outbox.entries, connection, choice))
+        yield from found
+
+
+def replay(
+    bus: Bus,
+    models: Models = None,
+    *,
+    keys: Keys = None,
+    error: str | None = None,
+    parked: bool | None = None,
+) -> int:
+    """Forget the failures of signals, and return of how many.
+
+    They are pending as if they had never been tried: the next flush sends them, and
+    if they fail again, all attempts of their policy are before them. The other
+    arguments, and the errors, are those of :func:`failures`.
+    """
+    count = 0
+    for outbox in outboxes(bus, models):
+        choice = outbox.choice(keys, error, parked)
+        for page in outbox.pages(choice):
+            count += _replay_page(outbox, choice, page)
+    return count
+
+
+def park(
+    bus: Bus, model: SignalModel, keys: t.Collection[PrimaryKey], reason: str = ""
+) -> int:
+    """Park signals of *model*, failed or not, and return how many.
+
+    No flush sends them until they are replayed. A signal that is being sent at the
+    moment is waited for: it is parked if it was not sent. Keys that have no signal are
+    left out.
+
+    :param reason: what people are shown as the error.
+    """
+    (outbox,) = outboxes(bus, [model])
+    with outbox.transaction() as connection:
+        present = outbox.rows.lock(connection, outbox.checked(keys))
+        now = _clock.read(connection)
+        before = outbox.entries.read(connection, present)
+        parked = [
+            recorded(
+                outbox.model,
+                key,
+                _reason(reason, before.get(key)),
+                now,
+                before.get(key),
+            )
+            for key in present
+        ]
+        outbox.entries.write(connection, parked)
+    return len(present)
+
+
+def discard(  # noqa: PLR0913 by name
+    bus: Bus,
+    models: Models = None,
+    *,
+    keys: Keys = None,
+    error: str | None = None,
+    parked: bool | None = None,
+    before: t.Callable[[Failure, dict[str, t.Any]], object] = lambda *_: None,
+) -> int:
+    """Delete failed signals without sending them, and return how many.
+
+    Their rows are deleted for good. Signals that have not failed are never deleted. The
+    other arguments, and the errors, are those of :func:`failures`.
+
+    :param before: called for each signal, with its failure and the values of its
+        columns, before it is deleted. If it raises, the signals of its transaction
+        stay; those of earlier ones are gone.
+    """
+    count = 0
+    for outbox in outboxes(bus, models):
+        choice = outbox.choice(keys, error, parked)
+        for page in outbox.pages(choice):
+            count += _discard_page(outbox, choice, page, before)
+    return count
+
+
+def count_states(
+    bus: Bus, models: t.Iterable[SignalModel]
+) -> dict[str, dict[SignalModel, int]]:
+    """Return how many signals of each model wait, and how many are parked."""
+    counts: dict[str, dict[SignalModel, int]] = {"waiting": {}, "parked": {}}
+    for outbox in outboxes(bus, models):
+        outbox.sweep()
+        with outbox.transaction() as connection:
+            waiting, parked = _queries.count(outbox.entries, connection)
+        counts["waiting"][outbox.model] = waiting
+        counts["parked"][outbox.model] = parked
+    return counts
+
+
+def _replay_page(outbox: Outbox, choice: Choice, keys: list[PrimaryKey]) -> int:
+    """Replay signals; not those that were sent, or failed otherwise, meanwhile."""
+    with outbox.transaction() as connection:
+        locked = outbox.rows.lock(connection, keys)
+        chosen = _queries.still(outbox.entries, connection, choice, locked)
+        return outbox.entries.clear(connection, chosen)
+
+
+def _discard_page(
+    outbox: Outbox,
+    choice: Choice,
+    keys: list[PrimaryKey],
+    before: t.Callable[[Failure, dict[str, t.Any]], object],
+) -> int:
+    """Discard signals; not those that were sent, or failed otherwise, meanwhile."""
+    with outbox.transaction() as connection:
+        locked = outbox.rows.lock(connection, keys)
+        chosen = _queries.still(outbox.entries, connection, choice, locked)
+        values = outbox.rows.read(connection, list(chosen))
+        for key in values:
+            before(chosen[key], values[key])
+        outbox.entries.clear(connection, values)
+        outbox.rows.delete(connection, list(values))
+        return len(values)
+
+
+def _reason(reason: str, before: Failure | None) -> Park:
+    """Return why a person parks a signal, with its last error, if there is one."""
+    error = Park(reason or "Parked by a person.")
+    return error if before is None else Park(f"{error}\nlast error: {before.error}")

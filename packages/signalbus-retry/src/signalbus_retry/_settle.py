@@ -1,0 +1,113 @@
+"""Record which signals failed, in the transaction that deletes what was sent."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import sqlalchemy.exc as sa_exc
+from signalbus.retry import is_race
+from signalbus.rows import SignalRows
+
+from signalbus_retry import _clock
+from signalbus_retry._memory import memory_of
+from signalbus_retry._models import policy_of
+from signalbus_retry.failure import attempted
+from signalbus_retry.failure import recorded
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+    from signalbus.typing import Bus
+    from signalbus.typing import NextAttempts
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
+
+    from signalbus_retry._entries import Entries
+    from signalbus_retry._memory import Memory
+    from signalbus_retry.failure import Failure
+
+logger = logging.getLogger("signalbus.retry")
+
+
+def settle(
+    bus: Bus,
+    model: SignalModel,
+    connection: sa.Connection,
+    sent: t.Sequence[PrimaryKey],
+    failed: t.Mapping[PrimaryKey, Exception],
+) -> NextAttempts | None:
+    """Clear the entries of what was *sent*, and write those of what *failed*.
+
+    Without entries and failures, nothing is executed. If something cannot be written,
+    that is logged, and the burst goes on: the signals are tried again at the next
+    flush, as if they had not been tried.
+    """
+    memory = memory_of(bus)
+    entries = memory.usable_entries(bus, model, connection)
+    if entries is None:
+        return None
+    states = _states(memory, entries, connection, [*sent, *failed])
+    cleared = [key for key in sent if key in states] if states else []
+    sweeps = memory.sweeper.is_due(model)
+    if not (cleared or failed or sweeps):
+        return None
+    try:
+        with connection.begin_nested():
+            entries.clear(connection, cleared)
+            failures = _record(entries, connection, states, failed)
+            if sweeps:
+                memory.sweeper.sweep(connection, entries, SignalRows(bus, model))
+    except sa_exc.SQLAlchemyError as error:
+        if is_race(error) or getattr(error, "connection_invalidated", False):
+            raise
+        memory.forget(connection.engine)
+        logger.exception(
+            "The failures of %d signals of %s could not be recorded. The next flush"
+            " tries these signals again.",
+            len(failed),
+            model.__name__,
+        )
+        return None
+    return {failure.key: _seconds(failure) for failure in failures}
+
+
+def _states(
+    memory: Memory,
+    entries: Entries,
+    connection: sa.Connection,
+    keys: t.Sequence[PrimaryKey],
+) -> t.Mapping[PrimaryKey, object]:
+    """Return what was read under the locks of this transaction, or read it."""
+    transaction = connection.get_transaction()
+    if transaction is not None and transaction in memory.states:
+        return memory.states.pop(transaction)
+    return entries.states(connection, keys)
+
+
+def _record(
+    entries: Entries,
+    connection: sa.Connection,
+    states: t.Container[PrimaryKey],
+    failed: t.Mapping[PrimaryKey, Exception],
+) -> list[Failure]:
+    """Write what is known of signals now that they have *failed*."""
+    if not failed:
+        return []
+    now = _clock.read(connection)
+    before = entries.read(connection, [key for key in failed if key in states])
+    model = entries.declaration.model
+    policy = policy_of(model)
+    failures = [
+        attempted(recorded(model, key, error, now, before.get(key)), error, policy)
+        for key, error in failed.items()
+    ]
+    entries.write(connection, failures)
+    return failures
+
+
+def _seconds(failure: Failure) -> float | None:
+    """Return how long a signal waits; ``None`` if it is parked."""
+    if failure.next_attempt_at is None:
+        return None
+    wait = failure.next_attempt_at - failure.last_failed_at
+    return wait.total_seconds()

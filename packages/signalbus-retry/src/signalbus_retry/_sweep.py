@@ -1,0 +1,74 @@
+"""Delete the entries of signals that are gone: a person, or a cascade, deleted them."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+    from signalbus.rows import SignalRows
+    from signalbus.typing import SignalModel
+
+    from signalbus_retry._entries import Entries
+
+#: How many entries a flush looks at, at most.
+WINDOW: t.Final = 500
+
+#: How long it does not look again after it found nothing to delete, in seconds.
+INTERVAL: t.Final = 60.0
+
+
+class Sweeper:
+    """Look at some entries of each model now and then, in turn.
+
+    :param clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[SignalModel, float] = {}
+        self._last: dict[SignalModel, str] = {}
+
+    def is_due(self, model: SignalModel) -> bool:
+        """Return whether it is time to look at entries of *model*."""
+        return self._clock() >= self._next.get(model, 0.0)
+
+    def sweep(
+        self, connection: sa.Connection, entries: Entries, rows: SignalRows
+    ) -> None:
+        """Look at the next few entries, in the transaction at hand."""
+        model = entries.declaration.model
+        last, swept = sweep_some(connection, entries, rows, self._last.get(model, ""))
+        self._last[model] = last
+        if not swept:
+            self._next[model] = self._clock() + INTERVAL
+
+
+def sweep_some(
+    connection: sa.Connection, entries: Entries, rows: SignalRows, after: str
+) -> tuple[str, int]:
+    """Delete those of the next few entries whose signals are gone.
+
+    :param after: the ``id`` of the last entry before them.
+    :returns: the ``id`` of the last entry, empty if there are no more, and the number
+        of those deleted.
+    """
+    page = entries.page(connection, after, WINDOW)
+    if not page:
+        return "", 0
+    present = set(rows.present(connection, list(page.values())))
+    swept = entries.clear(
+        connection, [key for key in page.values() if key not in present]
+    )
+    return (max(page) if len(page) == WINDOW else ""), swept
+
+
+def sweep_all(entries: Entries, rows: SignalRows) -> None:
+    """Delete all entries of a model whose signals are gone."""
+    last = ""
+    while True:
+        with rows.transaction() as connection:
+            last, _ = sweep_some(connection, entries, rows, last)
+        if not last:
+            return
