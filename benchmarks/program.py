@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import typing as t
 
 import flask
@@ -28,10 +29,14 @@ class Program(t.NamedTuple):
         attributes["payload"] = sa.Column(sa.Text, nullable=False)
         return type(table.capitalize(), (self.db.Model,), attributes)
 
+    def signals(self, job: spec.Job, **attributes: t.Any) -> t.Any:
+        """Define the signal model with *attributes* that is flushed."""
+        attributes["signalbus_burst_count"] = job.burst
+        return self.model("signals", signalbus_autoflush=False, **attributes)
+
     def flush(self, job: spec.Job, **attributes: t.Any) -> spec.Steps:
         """Flush a signal model with *attributes*: first to warm up, then in time."""
-        attributes["signalbus_burst_count"] = job.burst
-        self.model("signals", signalbus_autoflush=False, **attributes)
+        self.signals(job, **attributes)
         self.bus.flushmany()
         self.db.session.remove()
         yield None
@@ -40,8 +45,9 @@ class Program(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def running(job: spec.Job) -> t.Iterator[Program]:
+def running(job: spec.Job, disabled_plugins: str = "retry") -> t.Iterator[Program]:
     """Make the application, and push its context."""
+    os.environ["SIGNALBUS_DISABLED_PLUGINS"] = disabled_plugins
     app = flask.Flask("benchmark")
     app.config["SQLALCHEMY_DATABASE_URI"] = job.database_url
     app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = False

@@ -35,8 +35,8 @@ MARIADB_URL = os.environ.get(
     "SIGNALBUS_TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"
 )
 
-# Without signalbus-retry, a flush tries again at once what has failed: that is what most
-# tests, and most pages of the manual, are about. Those in tests/retry switch it on.
+# Without signalbus-retry, each flush tries again what has failed: that is what most
+# tests and most pages of the manual are about. Those in tests/retry switch it on.
 os.environ["SIGNALBUS_DISABLED_PLUGINS"] = "retry"
 
 

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from signalbus import hookimpl
 from signalbus.plugins import make_plugin_manager
-from signalbus_cli import hookspecs
 from signalbus_cli import plugin
 
 if t.TYPE_CHECKING:
@@ -280,13 +279,15 @@ def test_a_table_that_is_missing_is_no_zero(
     assert (1, "", 1) == (outcome.status, outcome.out, outcome.err.count("\n"))
 
 
-def test_hook_signalbus_count_signals(db: SQLAlchemy, bus: SignalBus) -> None:
-    """Every bus knows the hook; a plugin of it that fails, fails alone, once."""
-    manager = make_plugin_manager({"cli": plugin, "counter": Counter(parked={})})
+def test_hook_signalbus_count_signals(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every bus knows it; a plugin that fails does so alone, whenever it came."""
+    manager = make_plugin_manager({"cli": plugin, "early": BrokenCounter()})
     manager.register(BrokenCounter())
-
+    manager.register(Counter(parked={}))
     hook = manager.hook.signalbus_count_signals
 
     assert hook.spec is not None
-    assert hook.spec.namespace is hookspecs
-    assert not hook.spec.opts["firstresult"]
+    assert [{"parked": {}}] == hook(bus=office.bus, models=[])
+    assert 2 == capsys.readouterr().err.count("Warning: The signalbus plugin 'broken'")

@@ -32,6 +32,10 @@ ALIKE = [
         "Letter: 2 signals were not sent and stay pending: ValueError: 'a'",
         "Letter: 3,000 signals were not sent and stay pending: ValueError: 'b'",
     ),
+    (
+        "Letter: 3 signals were not sent; 1 waits, next in 4 s; 2 parked: ValueError",
+        "Letter: 99 signals were not sent; 9 wait, next in 2 h; 90 parked: ValueError",
+    ),
 ]
 
 #: A line whose signals all wait or are parked, and one about other signals, too.

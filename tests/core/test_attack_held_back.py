@@ -104,6 +104,47 @@ def test_key_in_another_form_is_refused(
     assert [] == wire.attempts
 
 
+class Broken(sa.TypeDecorator[str]):
+    """Text that cannot be read."""
+
+    impl = sa.String(50)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: object) -> str | None:
+        """Refuse any text."""
+        if value is not None:
+            raise ValueError("this value is broken")
+        return value
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("form", ["instance", "row"])
+@pytest.mark.parametrize("burst_count", [1, 2, 10])
+@pytest.mark.parametrize("method", METHODS)
+def test_signal_that_is_held_back_is_not_read(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    holds: Holds,
+    wire: t.Any,
+    form: str,
+    burst_count: int,
+    method: str,
+) -> None:
+    """One that could not be read has not failed, and stops no other."""
+    model = new_model(
+        form=form, more=sa.Column(Broken), signalbus_burst_count=burst_count
+    )
+    texts = {"a": None, "b": "broken", "c": None}
+    rows = [{"text": text, "more": more} for text, more in texts.items()]
+    with db.engine.begin() as connection:
+        connection.execute(sa.insert(model.__table__), rows)
+    holds.held[(2,)] = False
+
+    assert 2 == getattr(bus, method)()
+    assert ["a", "c"] == wire.sent
+
+
 #: How a connection learns its number, and how another one cuts it.
 CUT = {
     "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),

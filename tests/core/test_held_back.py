@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import typing as t
 
 import freezer
@@ -285,20 +286,102 @@ def test_nothing_held_back_costs_a_commit_nothing(
     assert without == executed()
 
 
-class Freezes(Holds):
-    """Freezes a signal, in another connection, when it is asked about keys."""
+class Settles:
+    """Lets no row be deleted before it is settled, as plugins do that hold back."""
 
-    def __init__(self, engine: sa.Engine, model: SignalModel, key: int) -> None:
-        """Freeze the signal of *model* that has this *key*."""
-        super().__init__({})
-        self.engine = engine
-        self.signal = (model, key)
+    @hookimpl
+    def signalbus_burst_settled(self) -> None:
+        """Write nothing."""
+
+
+class Looks(Holds):
+    """Holds nothing back, and executes a statement to find that out."""
 
     def among(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> dict[PrimaryKey, bool]:
-        """Freeze it, the first time."""
-        if not self.keys:
+        """Execute it."""
+        connection.execute(sa.text("SELECT 4711"))
+        return super().among(connection, keys)
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("form", ["instance", "row"])
+@pytest.mark.parametrize(("burst_count", "bursts"), [(1, 7), (5, 2)])
+@pytest.mark.parametrize("method", METHODS)
+def test_plugin_that_finds_nothing_costs_what_it_executes(
+    bus: SignalBus,
+    new_model: t.Any,
+    record: t.Any,
+    statements: list[tuple[str, str]],
+    form: str,
+    burst_count: int,
+    bursts: int,
+    method: str,
+) -> None:
+    """It is asked once for each burst, and everything else is as without it."""
+    bus.plugin_manager.register(Settles())
+    model = new_model(form=form, signalbus_burst_count=burst_count)
+
+    def executed() -> list[str]:
+        record(model, *"abcdefg")
+        statements.clear()
+        getattr(bus, method)()
+        return [text for text, _ in statements]
+
+    executed()  # for the first time, which may differ
+    without = executed()
+    bus.plugin_manager.register(Looks({}))
+    with_it = executed()
+
+    assert bursts == sum("4711" in text for text in with_it)
+    assert without == [text for text in with_it if "4711" not in text]
+
+
+@pytest.mark.databases
+def test_plugin_that_finds_nothing_costs_a_commit_what_it_executes(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    statements: list[tuple[str, str]],
+) -> None:
+    """Autoflush of one signal asks once."""
+    bus.plugin_manager.register(Settles())
+    model = new_model(form="row")
+
+    def executed() -> list[str]:
+        db.session.add(model(text="a"))
+        db.session.flush()
+        statements.clear()
+        db.session.commit()
+        return [text for text, _ in statements]
+
+    executed()  # for the first time, which may differ
+    without = executed()
+    bus.plugin_manager.register(Looks({}))
+    with_it = executed()
+
+    assert 1 == sum("4711" in text for text in with_it)
+    assert without == [text for text in with_it if "4711" not in text]
+
+
+class Freezes(Holds):
+    """Freezes a signal, in another connection, when it is asked about keys."""
+
+    def __init__(
+        self, engine: sa.Engine, model: SignalModel, key: int, *, asked: int = 0
+    ) -> None:
+        """Freeze the signal of *model* that has this *key* when *asked* so often."""
+        super().__init__({})
+        self.engine = engine
+        self.signal = (model, key)
+        self.asked = asked
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, bool]:
+        """Freeze it, once."""
+        if len(self.keys) == self.asked:
             with self.engine.begin() as other:
                 freezer.freeze(other, *self.signal, blocks=False)
         return super().among(connection, keys)
@@ -320,7 +403,7 @@ def test_what_is_held_back_just_before_it_is_locked_is_not_sent(
     burst_count: int,
     method: str,
 ) -> None:
-    """What another process commits after the first look is seen by the second."""
+    """The plugins see what another process commits before they are asked."""
     model = new_model(form=form, signalbus_burst_count=burst_count)
     record(model, "a", "b", "c")
     freeze(model, 4711)  # so that the freezer does not return ``None``
@@ -329,6 +412,167 @@ def test_what_is_held_back_just_before_it_is_locked_is_not_sent(
     assert 2 == getattr(bus, method)()
     assert ["b", "c"] == wire.sent
     assert ["a"] == pending(model)
+
+
+class FreezesLate(Freezes):
+    """Does so after the other plugins were asked."""
+
+    @hookimpl(trylast=True)
+    def signalbus_held_back(self) -> t.Any:
+        """Return itself, as the last one."""
+        return self
+
+
+@pytest.mark.databases("postgresql", "mariadb")  # SQLite lets nobody in between
+@pytest.mark.parametrize("form", ["instance", "row"])
+@pytest.mark.parametrize("burst_count", [1, 2])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_held_back_after_keys_were_read_ahead_is_not_sent(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    record: t.Any,
+    freeze: Freeze,
+    wire: t.Any,
+    form: str,
+    burst_count: int,
+    method: str,
+) -> None:
+    """The plugins are asked again, now that the rows are locked."""
+    model = new_model(form=form, signalbus_burst_count=burst_count)
+    record(model, "held", "a", "b", "c")
+    freeze(model, 1, blocks=False)
+    late = FreezesLate(db.engine, model, 3, asked=1)
+    bus.plugin_manager.register(late)
+
+    assert 2 == getattr(bus, method)()
+    assert ["a", "c"] == wire.sent
+    assert (3,) in late.keys[1]
+
+
+@pytest.fixture
+def begun() -> t.Iterator[list[sa.Connection]]:
+    """Keep the connection of every transaction that any engine begins."""
+    kept: list[sa.Connection] = []
+
+    def keep(connection: sa.Connection) -> None:
+        kept.append(connection)
+
+    sa.event.listen(sa.Engine, "begin", keep)
+    yield kept
+    sa.event.remove(sa.Engine, "begin", keep)
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("method", METHODS)
+def test_signals_that_are_held_back_have_no_transactions_of_their_own(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    begun: list[sa.Connection],
+    method: str,
+) -> None:
+    """A burst finds one, and its followers are passed over 1,000 at a time."""
+    bus.plugin_manager.register(Holds({(key,): False for key in range(1, 3001)}))
+    record(greeting, *["a"] * 3001)
+    begun.clear()
+
+    assert 1 == getattr(bus, method)()
+    assert len(begun) < 12
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("method", METHODS)
+def test_keys_are_read_ahead_only_while_some_are_held_back(
+    bus: SignalBus, new_model: t.Any, record: t.Any, method: str
+) -> None:
+    """Behind a window without any, a burst is asked about when it is locked."""
+    plugin = Holds({(7,): False})
+    bus.plugin_manager.register(plugin)
+    record(new_model(form="row", signalbus_burst_count=100), *["a"] * 2500)
+
+    assert 2499 == getattr(bus, method)()
+    assert [100, 1000, *[100] * 24] == [len(keys) for keys in plugin.keys]
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.parametrize("burst_count", [1, 10])
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("method", ["flush", "flushordered"])
+def test_nobody_waits_for_what_is_locked_and_held_back(
+    bus: SignalBus,
+    new_model: t.Any,
+    record: t.Any,
+    freeze: Freeze,
+    held: t.Any,
+    background: t.Any,
+    wire: t.Any,
+    burst_count: int,
+    blocks: bool,
+    method: str,
+) -> None:
+    """Somebody who keeps a row locked that is held back stops nobody."""
+    model = new_model(signalbus_burst_count=burst_count)
+    record(model, *"abcd")
+    freeze(model, 3, blocks=blocks)
+    token = StopToken()
+
+    def flush() -> int:
+        with token.active():
+            return bus.flush(wait=3600) if method == "flush" else bus.flushordered()
+
+    with held(model, "c"):
+        flushed = background(flush)
+        try:
+            flushed.result(timeout=30)
+        finally:
+            token.stop()
+
+    ends = blocks and method == "flushordered"
+    assert (["a", "b"] if ends else ["a", "b", "d"]) == wire.sent
+
+
+def test_passing_over_signals_that_are_held_back_can_be_stopped(
+    bus: SignalBus, greeting: SignalModel, record: t.Any
+) -> None:
+    """A process that is told to stop reads no further window."""
+    token = StopToken()
+
+    class Stops(Holds):
+        def among(self, connection: sa.Connection, keys: t.Any) -> t.Any:
+            if len(keys) > 1:
+                token.stop()
+            return super().among(connection, keys)
+
+    plugin = Stops({(key,): False for key in range(1, 5001)})
+    bus.plugin_manager.register(plugin)
+    record(greeting, *["a"] * 5000)
+    with token.active():
+        bus.flushmany()
+
+    assert [1, 1000] == [len(keys) for keys in plugin.keys]
+
+
+def test_window_is_read_again_if_the_database_fails_in_passing(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, wire: t.Any
+) -> None:
+    """No key of it is lost."""
+
+    class Unlucky(Holds):
+        def among(self, connection: sa.Connection, keys: t.Any) -> t.Any:
+            held = super().among(connection, keys)
+            if len(self.keys) == 2:
+                locked = sqlite3.OperationalError("database is locked")
+                raise sa.exc.OperationalError("SELECT", {}, locked)
+            return held
+
+    plugin = Unlucky({(1,): False})
+    bus.plugin_manager.register(plugin)
+    record(greeting, "held", "a", "b")
+
+    assert 2 == bus.flushmany()
+    assert ["a", "b"] == wire.sent
+    assert [[(1,)], [(2,), (3,)], [(2,), (3,)]] == plugin.keys[:3]
 
 
 @pytest.mark.databases
@@ -457,17 +701,17 @@ def test_plugin_is_asked_once_for_each_model_of_a_run(
 
 @pytest.mark.databases
 @pytest.mark.parametrize("burst_count", [1, 2])
-def test_keys_are_asked_about_before_and_after_they_are_locked(
-    bus: SignalBus, new_model: t.Any, record: t.Any, burst_count: int
+@pytest.mark.parametrize("method", METHODS)
+def test_keys_are_asked_about_when_they_are_locked(
+    bus: SignalBus, new_model: t.Any, record: t.Any, burst_count: int, method: str
 ) -> None:
-    """Both times, each key is a tuple, and no key is missing."""
+    """Each key is a tuple, no key is missing, and none is asked about twice."""
     plugin = Holds({})
     bus.plugin_manager.register(plugin)
     record(new_model(signalbus_burst_count=burst_count), "a", "b", "c")
-    bus.flushmany()
-    keys = [key for keys in plugin.keys for key in keys]
+    getattr(bus, method)()
 
-    assert {(1,): 2, (2,): 2, (3,): 2} == {key: keys.count(key) for key in keys}
+    assert [(1,), (2,), (3,)] == [key for keys in plugin.keys for key in keys]
 
 
 @pytest.mark.databases

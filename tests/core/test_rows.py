@@ -295,9 +295,8 @@ def test_error_rolls_back(
     rows: SignalRows, greeting: SignalModel, pending: t.Any
 ) -> None:
     """The transaction commits unless an error is raised in it."""
-    with pytest.raises(LookupError), rows.transaction() as connection:  # noqa: PT012 it is what is tested
-        rows.delete(connection, [(1,)])
-        raise LookupError
+    with pytest.raises(LookupError), rows.transaction() as connection:
+        _delete_and_fail(rows, connection)
 
     assert ["a", "b", "c"] == pending(greeting)
 
@@ -316,6 +315,11 @@ def test_transaction_is_like_that_of_a_flush(
         assert {"READ COMMITTED"} == {level for _, level in statements}
 
 
+def _delete_and_fail(rows: SignalRows, connection: sa.Connection) -> t.NoReturn:
+    rows.delete(connection, [(1,)])
+    raise LookupError
+
+
 @ROW_LOCKS
 def test_rows_that_are_locked_are_waited_for(
     rows: SignalRows, greeting: SignalModel, held: t.Any, database: str
@@ -325,13 +329,10 @@ def test_rows_that_are_locked_are_waited_for(
         "postgresql": "SET LOCAL lock_timeout = '50ms'",
         "mariadb": "SET innodb_lock_wait_timeout = 1",
     }
-    with (
-        held(greeting, "b"),
-        pytest.raises(sa.exc.OperationalError, match="(?i)lock"),
-        rows.transaction() as connection,
-    ):
+    with held(greeting, "b"), rows.transaction() as connection:
         connection.exec_driver_sql(patience[database])
-        rows.lock(connection, [(1,), (2,)])
+        with pytest.raises(sa.exc.OperationalError, match=r"(?i)lock"):
+            rows.lock(connection, [(1,), (2,)])
 
 
 @ROW_LOCKS

@@ -22,6 +22,8 @@ MODULES = (
     "signalbus.typing",
     "signalbus_atomic",
     "signalbus_cli",
+    "signalbus_cli.arguments",
+    "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
 )
@@ -92,7 +94,7 @@ def test_every_method_of_the_bus_is_on_the_page(
 def test_every_setting_is_on_the_page(
     sections: t.Callable[[str], dict[str, str]],
 ) -> None:
-    """What the core reads from the configuration has a row of the table."""
+    """What the core reads from the configuration or the environment has a row."""
     core = Path(signalbus.__file__).parent
     source = "".join(path.read_text() for path in core.rglob("*.py"))
     settings = set(re.findall(r'"(SIGNALBUS_\w+)"', source))

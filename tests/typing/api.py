@@ -18,6 +18,7 @@ from signalbus import SignalModelError
 from signalbus import get_models_to_flush
 from signalbus import hookimpl
 from signalbus import retry_on_deadlock
+from signalbus.rows import SignalRows
 from typing_extensions import assert_type
 
 
@@ -96,6 +97,14 @@ class Pigeons:
 
 
 bus.plugin_manager.register(Pigeons())
+
+rows = SignalRows(bus, OrderPaid)
+with rows.transaction() as connection:
+    keys = rows.lock(connection, [(1,), (2,)])
+    assert_type(keys, list[tuple[t.Any, ...]])
+    assert_type(rows.present(connection, keys), list[tuple[t.Any, ...]])
+    assert_type(rows.read(connection, keys), dict[tuple[t.Any, ...], dict[str, t.Any]])
+    rows.delete(connection, keys)
 
 
 @retry_on_deadlock(db.session, retries=2)

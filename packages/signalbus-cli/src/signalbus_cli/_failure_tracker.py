@@ -7,15 +7,15 @@ import re
 import time
 import typing as t
 
+from signalbus.exceptions import without_values
+
 #: How often a persistent failure is reported again, in seconds.
 REMINDER_INTERVAL = 600.0
 
 #: The beginning of a line, which names the models or the broker.
 _SUBJECT = re.compile(r"[^(:]*")
 
-#: The parts in which lines about the same failure may differ: quoted values, words with
-#: digits, and the signals named as examples.
-_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
+#: The signals that are named as examples, at the end of a line.
 _EXAMPLES = re.compile(r" \(first: .*\)$")
 
 #: What a report says of those signals of a line that wait, and those that are parked.
@@ -107,4 +107,4 @@ def _key(line: str) -> str:
     """Return *line* without what tells apart the signals of the same failure."""
     line = _SETTLED.sub("", _EXAMPLES.sub("", line))
     subject = t.cast("re.Match[str]", _SUBJECT.match(line)).group()
-    return subject + _VALUES.sub("…", line[len(subject) :])
+    return subject + without_values(line[len(subject) :])

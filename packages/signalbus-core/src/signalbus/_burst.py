@@ -81,6 +81,14 @@ class BurstRunner:
         selection.passed(result.locked, count)
         return result
 
+    def read_ahead(self, selection: Selection) -> None:
+        """Let *selection* find out what is held back, between two bursts."""
+        retry.call_repeatedly(
+            lambda: selection.read_ahead(self._table.statements, self._connection),
+            self._tries,
+            self._is_transient,
+        )
+
     def measure(self) -> None:
         """Find out how large the next rows are, without locking them.
 
@@ -96,6 +104,7 @@ class BurstRunner:
         """Take a burst through steps 4 to 7."""
         result.locked = result.burst = NOTHING
         result.outcome = None
+        result.answers = ()
         with connections.transaction(self._connection) as transaction:
             if self._table.declaration.as_rows:
                 is_kept = self._take_steps(result, selection, count, self._connection)
@@ -123,7 +132,7 @@ class BurstRunner:
         failed = outcome.failed(burst.keys)
         if not confirmed and not (failed and self._settlement.is_wanted):
             return False
-        self._settlement.write(confirmed, failed)
+        result.answers = self._settlement.write(confirmed, failed)
         if confirmed and not statements.deletes:
             self._deletion.of_burst(executor, burst, confirmed)
         return True
@@ -135,7 +144,7 @@ class BurstRunner:
         executor: Executor,
         count: int,
     ) -> LockingStatements:
-        """Lock the next rows, and leave out those that are held back meanwhile."""
+        """Lock the next rows, and leave out those that are held back."""
         statements = self._statements_for(selection, count)
         burst = selection.take(statements, executor, count)
         if not burst.keys and statements.deletes:
@@ -155,8 +164,8 @@ class BurstRunner:
     def _statements_for(self, selection: Selection, count: int) -> LockingStatements:
         """Return the statements that lock *count* rows.
 
-        A row may be deleted at once unless it has to stay locked for its settlement, or
-        may turn out to be held back.
+        A row may be deleted at once unless plugins are to find it there: those that
+        settle it, or hold it back.
         """
         if count > 1 or selection.is_filtered or self._settlement.is_wanted:
             return self._table.statements
@@ -183,14 +192,15 @@ class BurstRunner:
         """
         with connections.transaction(self._connection):
             keys = selection.next_keys(self._table.statements, self._connection, count)
-        if not keys:
-            raise error
-        result.locked = result.burst = Burst([None] * len(keys), keys)
-        if len(keys) == 1:
+            if not keys:
+                raise error
+            result.locked = Burst([None] * len(keys), keys)
+            result.burst = selection.without_held(self._connection, result.locked)
+        if len(keys) > 1:
+            result.outcome = Outcome(unknown=error)
+        elif result.burst.keys:
             result.outcome = Outcome({0: error})
             self._finish_late(result, error)
-        else:
-            result.outcome = Outcome(unknown=error)
 
     def _may_repeat(self, result: BurstResult) -> bool:
         """Return whether nothing has to be kept of an attempt."""

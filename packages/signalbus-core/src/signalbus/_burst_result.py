@@ -30,7 +30,10 @@ class BurstResult:
     #: The keys of the signals that were confirmed.
     confirmed: t.Sequence[PrimaryKey] = ()
 
-    #: Those of them whose rows were not deleted, and why.
+    #: What plugins answered when they settled the burst, in the order of their calls.
+    answers: t.Sequence[object] = ()
+
+    #: Those of the confirmed whose rows were not deleted, and why.
     undeleted: dict[PrimaryKey, Exception] = dataclasses.field(default_factory=dict)
 
     #: Whether the run of the model ends here: the database is in no state to go on.

@@ -12,12 +12,12 @@ import typing as t
 from signalbus import _notify
 from signalbus import stopping
 from signalbus._breakers import CircuitBreakers
+from signalbus._keyset_scan import KeysetScan
 from signalbus._markers import hookimpl
 from signalbus._read_keys import pending_keys
 from signalbus._read_keys import present_keys
 from signalbus._run import Job
 from signalbus._run import Run
-from signalbus._select import KeysetScan
 from signalbus._selected_keys import SelectedKeys
 from signalbus._selected_keys import poll_intervals
 from signalbus._sql import connections
@@ -124,12 +124,12 @@ def _still_pending(run: Run, jobs: t.Iterable[Job]) -> list[Job]:
     """Return jobs for the rows that were passed over and are still there."""
     left = []
     for job in jobs:
-        missed = t.cast("SelectedKeys", job.selection).missed
+        missed = t.cast("SelectedKeys", job.rows).missed
         if missed:
             read = functools.partial(present_keys, missed)
             keys = run.read(job.declaration, read)
-            left.append(Job(job.declaration, SelectedKeys(keys)))
-    return [job for job in left if not job.selection.done]
+            left.append(Job(job.declaration, SelectedKeys(keys), again=True))
+    return [job for job in left if not job.rows.done]
 
 
 def _intervals_until(deadline: float) -> t.Iterator[float]:

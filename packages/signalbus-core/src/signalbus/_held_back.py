@@ -35,6 +35,8 @@ class Held:
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> t.Mapping[PrimaryKey, bool]:
         """Return those of *keys* that any plugin holds back."""
+        if len(self._parts) == 1:
+            return _among(self._parts[0], connection, keys)
         held: dict[PrimaryKey, bool] = {}
         for part in self._parts:
             for key, waits in _among(part, connection, keys).items():
@@ -68,12 +70,12 @@ def _checked(
             f" returned {answer!r:.100}. It must return a mapping that has some of the"
             " primary keys it was given, which are tuples."
         )
-    unknown = answer.keys() - set(keys) if answer else ()
-    if unknown:
+    if answer and not set(keys).issuperset(answer):
+        unknown = next(key for key in answer if key not in set(keys))
         raise HoldingError(
             f"{type(part).__name__}.among(), of a plugin that holds signals back,"
-            f" returned {next(iter(unknown))!r:.100}, which is not one of the primary"
-            " keys that it was given. It must return those, as they are."
+            f" returned {unknown!r:.100}, which is not one of the primary keys that it"
+            " was given. It must return those, as they are."
         )
     return answer
 

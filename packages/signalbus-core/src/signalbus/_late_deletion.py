@@ -54,29 +54,33 @@ class LateDeletion:
 
     def finish(self, result: BurstResult, error: Exception) -> None:
         """Finish the burst of *result*, whose transaction raised *error*."""
+        result.answers = ()
         with stopping.shielded():
             if result.failed():
-                self._settle_failed(result.failed())
+                result.answers = self._settle_failed(result.failed())
             if result.confirmed:
                 self._delete_confirmed(result, error)
 
-    def _settle_failed(self, failed: Failed) -> None:
+    def _settle_failed(self, failed: Failed) -> list[object]:
         """Settle those failed signals whose rows can be locked again."""
 
-        def attempt() -> None:
+        def attempt() -> list[object]:
             with connections.transaction(self._connection):
                 locked = self._table.statements.lock(self._connection, list(failed))
-                self._settle((), {key: failed[key] for key in locked})
+                return self._settle((), {key: failed[key] for key in locked})
 
-        if self._settlement.is_wanted:
-            try:
-                retry.call_repeatedly(attempt, self._tries, self._is_transient)
-            except Exception:
-                logger.exception("Plugins could not record which signals failed.")
+        if not self._settlement.is_wanted:
+            return []
+        try:
+            return retry.call_repeatedly(attempt, self._tries, self._is_transient)
+        except Exception:
+            logger.exception("Plugins could not record which signals failed.")
+            return []
 
-    def _settle(self, sent: t.Sequence[PrimaryKey], failed: Failed) -> None:
-        if not self._is_muted:
-            self._settlement.write_each(sent, failed, self._is_transient)
+    def _settle(self, sent: t.Sequence[PrimaryKey], failed: Failed) -> list[object]:
+        if self._is_muted:
+            return []
+        return self._settlement.write_each(sent, failed, self._is_transient)
 
     def _delete_confirmed(self, result: BurstResult, error: Exception) -> None:
         if isinstance(error, SettlementError):

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import typing as t
 
 from signalbus import _notify
+from signalbus._next_attempts import Prospects
+from signalbus.exceptions import ReportLine
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
+from signalbus.exceptions import without_values
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
+    from signalbus.typing import NextAttempts
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
@@ -27,8 +30,8 @@ MAX_NAMED = 3
 #: How many reasons of one model have a line of their own; the others share one.
 MAX_REASONS = 10
 
-#: What happened to a signal, and to several.
-NOT_SENT = ("was not sent and stays pending", "were not sent and stay pending")
+#: What happened to a signal, and to several; ``{}`` stands for what they can expect.
+NOT_SENT = ("was not sent and {}", "were not sent{}")
 NOT_DELETED = (
     "was sent, but its row could not be deleted",
     "were sent, but their rows could not be deleted",
@@ -40,15 +43,16 @@ STOPPED = "The signals of {} stay pending"
 
 Fact: t.TypeAlias = tuple[str, str]
 
-#: What differs between errors that are alike: quoted values, and words with digits.
-_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^\s'"]*\d[^\s'"]*""")
-
 
 class Line(t.Protocol):
     """One line of a report."""
 
     #: Whether the line is logged.
     is_logged: bool
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all signals of the line wait or are parked."""
 
     def text(self) -> str:
         """Return the line."""
@@ -67,11 +71,18 @@ class Signals:
     also: str = ""
     count: int = 0
     keys: list[PrimaryKey] = dataclasses.field(default_factory=list)
+    prospects: Prospects = dataclasses.field(default_factory=Prospects)
     is_logged: bool = True
 
-    def add(self, key: PrimaryKey) -> None:
-        """Count a signal."""
+    @property
+    def is_settled(self) -> bool:
+        """Whether all of them wait or are parked."""
+        return self.prospects.is_settled
+
+    def add(self, key: PrimaryKey, attempts: NextAttempts) -> None:
+        """Count a signal, of which *attempts* may know something."""
         self.count += 1
+        self.prospects.add(key, attempts)
         if len(self.keys) < MAX_NAMED:
             self.keys.append(key)
 
@@ -80,10 +91,12 @@ class Signals:
         one, many = self.fact
         reason = describe_error(self.error) + self.also
         if self.count == 1:
-            return f"{self.declaration.describe(self.keys[0])} {one}: {reason}"
+            fact = one.replace("{}", self.prospects.of_one())
+            return f"{self.declaration.describe(self.keys[0])} {fact}: {reason}"
+        fact = many.replace("{}", self.prospects.of_several())
         more = ", …" if self.count > len(self.keys) else ""
         return (
-            f"{self.declaration.model.__name__}: {self.count:,} signals {many}:"
+            f"{self.declaration.model.__name__}: {self.count:,} signals {fact}:"
             f" {reason} (first: {first_names(self.declaration, self.keys)}{more})"
         )
 
@@ -100,6 +113,7 @@ class Models:
     first: str = ""
     names: dict[str, None] = dataclasses.field(default_factory=dict)
     is_logged: bool = True
+    is_settled: bool = False
 
     def text(self) -> str:
         """Return which models were left, and why."""
@@ -118,15 +132,21 @@ class Report:
         self._models: dict[object, Models] = {}
         self._lines: list[Line] = []
 
-    def kept(self, declaration: Declaration, key: PrimaryKey, error: Exception) -> None:
-        """Add a signal that was not sent."""
-        self._signals(NOT_SENT, declaration, error).add(key)
+    def kept(
+        self,
+        declaration: Declaration,
+        key: PrimaryKey,
+        error: Exception,
+        attempts: NextAttempts,
+    ) -> None:
+        """Add a signal that was not sent, and when it will be tried again, if known."""
+        self._signals(NOT_SENT, declaration, error).add(key, attempts)
 
     def undeleted(
         self, declaration: Declaration, key: PrimaryKey, error: Exception
     ) -> None:
         """Add a signal that was sent, but whose row could not be deleted."""
-        self._signals(NOT_DELETED, declaration, error).add(key)
+        self._signals(NOT_DELETED, declaration, error).add(key, {})
 
     def unavailable(
         self, declaration: Declaration, keys: t.Sequence[PrimaryKey], error: Exception
@@ -161,7 +181,8 @@ class Report:
             if line.is_logged:
                 logger.error("%s", text)
             if self._first is not None:
-                _attach(self._first, text)
+                note = ReportLine(text, is_settled=line.is_settled)
+                _attach(self._first, note)
 
     def finish(self) -> int:
         """Return the number of signals sent, or raise the first error."""
@@ -174,7 +195,7 @@ class Report:
     ) -> Signals:
         """Return the line of signals that failed like this."""
         reasons = self._reasons.setdefault((fact, declaration.model), {})
-        reason, also = _without_values(error), ""
+        reason, also = without_values(describe_error(error)), ""
         if reason not in reasons and len(reasons) >= MAX_REASONS:
             reason, also = "", ", and other reasons"
         line = reasons.get(reason)
@@ -204,12 +225,7 @@ def first_names(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
     return ", ".join(map(declaration.describe, keys[:MAX_NAMED]))
 
 
-def _without_values(error: Exception) -> str:
-    """Return what errors have in common that differ only by their signals."""
-    return _VALUES.sub("…", describe_error(error))
-
-
-def _attach(error: Exception, note: str) -> None:
+def _attach(error: Exception, note: ReportLine) -> None:
     """Add a note, as ``add_note`` does from Python 3.11 on.
 
     If a sender raises the same object repeatedly, it gets each note once.

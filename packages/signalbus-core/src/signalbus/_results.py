@@ -6,6 +6,7 @@ import typing as t
 
 from signalbus import _notify
 from signalbus import _report
+from signalbus._next_attempts import AttemptAnswers
 from signalbus._sql import errors
 from signalbus._sql import missing_tables
 
@@ -27,6 +28,7 @@ class RunResults:
         self._bus = bus
         self._breakers = breakers
         self._report = _report.Report()
+        self._answers = AttemptAnswers()
         self._unavailable: dict[object, Exception] = {}
         self._lost: dict[str | None, Exception] = {}
 
@@ -90,8 +92,10 @@ class RunResults:
         self, declaration: Declaration, result: BurstResult
     ) -> Exception | None:
         failed = result.failed()
+        attempts = self._answers.merge(result.answers, failed)
         for key, error in failed.items():
-            self._report.kept(declaration, key, self._explained(declaration, error))
+            explained = self._explained(declaration, error)
+            self._report.kept(declaration, key, explained, attempts)
         for key, error in result.undeleted.items():
             self._report.undeleted(declaration, key, error)
         unavailable = result.outcome.unavailable if result.outcome else None

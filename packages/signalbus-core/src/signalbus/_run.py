@@ -13,6 +13,7 @@ from signalbus import stopping
 from signalbus._burst import BurstRunner
 from signalbus._held_back import held_back
 from signalbus._results import RunResults
+from signalbus._select import Selection
 from signalbus._selected_keys import SelectedKeys
 from signalbus._sql import connections
 
@@ -22,24 +23,25 @@ if t.TYPE_CHECKING:
     from signalbus._breakers import CircuitBreakers
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
-    from signalbus._select import KeysetScan
-    from signalbus._select import Selection
+    from signalbus._keyset_scan import KeysetScan
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
     from signalbus.typing import Bus
-    from signalbus.typing import HeldBack
 
 R = t.TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The rows of one model that a run goes through."""
+    """The rows of one model that a run goes through.
+
+    :param again: whether they were passed over before, since others had locked them.
+    """
 
     declaration: Declaration
-    selection: KeysetScan | SelectedKeys
+    rows: KeysetScan | SelectedKeys
     ordered: bool = False
-    held: HeldBack | None = None
+    again: bool = False
 
 
 class Run:
@@ -83,7 +85,7 @@ class Run:
         for job in jobs:
             if stopping.is_stopping():
                 break
-            if job.selection.done or self.results.is_blocked(job.declaration):
+            if job.rows.done or self.results.is_blocked(job.declaration):
                 continue
             started = time.perf_counter()
             try:
@@ -102,8 +104,6 @@ class Run:
             held = self._repeat(
                 lambda: held_back(self._bus, job.declaration.model, connection)
             )
-            if held is not None:
-                job = dataclasses.replace(job, held=held)
             runner = BurstRunner(
                 self._bus,
                 table,
@@ -113,7 +113,8 @@ class Run:
             )
             if table.burst_size.is_unknown:
                 runner.measure()
-            selection = job.selection.hold_back(held) if held else job.selection
+            # What others have locked may be held back, and is not waited for then.
+            selection = Selection(job.rows, held, reads_ahead=job.again)
             self._run_bursts(job, runner, selection, lambda: self._next_count(table))
 
     def _repeat(self, function: t.Callable[[], R]) -> R:
@@ -144,22 +145,32 @@ class Run:
     ) -> bool:
         """Run burst after burst, and return whether the model goes on."""
         while not selection.done and not stopping.is_stopping():
+            if selection.must_read_ahead:
+                runner.read_ahead(selection)
+                continue
             # No name keeps the result: the next burst needs the memory of this one.
-            if not self._goes_on(job, runner, runner.run(selection, next_count())):
+            if not self._goes_on(
+                job, runner, selection, runner.run(selection, next_count())
+            ):
                 return False
             selection.wait()
         return True
 
-    def _goes_on(self, job: Job, runner: BurstRunner, result: BurstResult) -> bool:
+    def _goes_on(
+        self,
+        job: Job,
+        runner: BurstRunner,
+        selection: Selection,
+        result: BurstResult,
+    ) -> bool:
         """Add a result, and return whether the model goes on.
 
-        If the sender did not say which signals failed, run them again one by one.
+        If it is not known which signals failed, run them again one by one.
         """
         outcome = result.outcome
-        if outcome and outcome.unknown and len(result.burst.keys) > 1:
-            alone = SelectedKeys(result.burst.keys, ordered=job.ordered)
-            if job.held:
-                alone.hold_back(job.held)
+        if outcome and outcome.unknown:
+            keys = SelectedKeys(result.burst.keys, ordered=job.ordered)
+            alone = selection.of(keys)
             return self._run_bursts(job, runner, alone, lambda: 1) and not alone.ended
         error = self.results.add(job.declaration, result)
         unavailable = outcome is not None and outcome.unavailable is not None

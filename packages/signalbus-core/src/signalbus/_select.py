@@ -5,10 +5,10 @@ This is the only thing in which the ways of flushing differ.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
-from signalbus._filtered_scan import FilteredScan
-from signalbus._sql import key_conditions
+from signalbus._sql import connections
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -19,85 +19,164 @@ if t.TYPE_CHECKING:
     from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
 
+#: How many keys are read ahead, without locks.
+KEYS_AHEAD = 1000
 
-class Selection(t.Protocol):
-    """The rows of a model that a flush goes through, one burst at a time."""
+
+class Rows(t.Protocol):
+    """The rows of a model that a flush goes through, in their order.
+
+    Nothing of them is left out but what others have locked.
+    """
 
     #: Whether all rows have been passed.
     done: bool
 
     @property
-    def is_filtered(self) -> bool:
-        """Whether some of the rows may be held back."""
+    def is_ordered(self) -> bool:
+        """Whether nothing may be sent before what is in front of it."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the next row is locked, and must not be passed over."""
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the next rows, at most *n*. If called again, try the same ones."""
 
     def next_keys(
-        self, statements: LockingStatements, connection: sa.Connection, n: int
+        self, statements: LockingStatements, executor: Executor, n: int
     ) -> t.Sequence[PrimaryKey]:
         """Return the keys that :meth:`take` would lock, and read nothing else."""
 
-    def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
-        """Return *burst*, now locked, without what has been held back meanwhile."""
+    def keys_ahead(
+        self, statements: LockingStatements, executor: Executor, n: int
+    ) -> t.Sequence[PrimaryKey]:
+        """Return the next *n* keys; fewer if there are no more."""
+
+    def window(self, keys: t.Sequence[PrimaryKey]) -> Rows:
+        """Return some of the rows: those that have *keys*."""
 
     def passed(self, burst: Burst, n: int) -> None:
         """Go on behind *burst*, which was taken, whether or not it was sent."""
+
+    def passed_keys(self, keys: t.Sequence[PrimaryKey], n: int) -> None:
+        """Go on behind *keys*, of *n* that were to be read ahead."""
 
     def wait(self) -> None:
         """Wait a moment if the next row is locked and must not be passed over."""
 
 
-class KeysetScan:
-    """All rows, in the order of the primary key.
+class Selection:
+    """The rows that a flush goes through, without those that plugins hold back.
 
-    It never goes back. So neither dead rows, nor rows that were kept, nor rows that
-    others have locked are read again.
+    It begins as if nothing was held back: rows are locked, then the plugins are asked
+    about them. After a burst in which something was held back, keys are read ahead, in
+    windows, without locks; what is left of a window is locked by key, and asked about
+    again. Behind a window in which nothing was held back, it goes on as it began.
+
+    So plugins that hold nothing back are asked once a burst, and many signals that are
+    held back are passed over without being locked, or even read.
     """
 
-    is_filtered = False
+    def __init__(
+        self, rows: Rows, held: HeldBack | None = None, *, reads_ahead: bool = False
+    ) -> None:
+        #: Whether a signal that is held back holds back all behind it.
+        self.ended = False
+        self._all_rows = rows
+        self._held = held
+        self._reads_ahead = reads_ahead and held is not None
+        self._window: Rows | None = None
+        #: What was held back among the rows that were taken last.
+        self._found: t.Mapping[PrimaryKey, bool] = {}
 
-    def __init__(self) -> None:
-        self.done = False
-        self._last: PrimaryKey | None = None
+    def of(self, rows: Rows) -> Selection:
+        """Return other *rows* without those that the same plugins hold back."""
+        return Selection(rows, self._held)
 
-    def hold_back(self, held: HeldBack) -> FilteredScan:
-        """Read keys ahead, and lock those that are not *held* back."""
-        return FilteredScan(self, held)
+    @property
+    def done(self) -> bool:
+        """Whether all rows have been passed."""
+        return self._window is None and (self.ended or self._all_rows.done)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of the rows may be held back."""
+        return self._held is not None
+
+    @property
+    def must_read_ahead(self) -> bool:
+        """Whether to call :meth:`read_ahead` before rows are taken."""
+        return self._reads_ahead and self._window is None
+
+    def read_ahead(
+        self, statements: LockingStatements, connection: sa.Connection
+    ) -> None:
+        """Read a window of keys, in a transaction of its own. It may have none left."""
+        rows, held = self._all_rows, self._held
+        with connections.transaction(connection):
+            keys = rows.keys_ahead(statements, connection, KEYS_AHEAD)
+            found = held.among(connection, keys) if held and keys else {}
+        rows.passed_keys(keys, KEYS_AHEAD)
+        free = self._without(found, keys)
+        self._window = rows.window(free) if free else None
+        self._reads_ahead = bool(found)
+        self.ended = self._is_end(found)
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
-        """Lock the next rows that no one else has locked."""
-        select = statements.rows_after if self._last else statements.next_rows
-        return statements.take(executor, select, self._params(n))
+        """Lock the next rows, at most *n*. If called again, try the same ones."""
+        self._found = {}
+        return self._rows.take(statements, executor, n)
 
     def next_keys(
-        self, statements: LockingStatements, connection: Executor, n: int
-    ) -> list[PrimaryKey]:
-        """Return the next keys, including those of rows that others have locked."""
-        select = statements.keys_after if self._last else statements.next_keys
-        return [tuple(row) for row in connection.execute(select, self._params(n))]
+        self, statements: LockingStatements, executor: Executor, n: int
+    ) -> t.Sequence[PrimaryKey]:
+        """Return the keys that :meth:`take` would lock, and read nothing else."""
+        self._found = {}
+        return self._rows.next_keys(statements, executor, n)
 
-    def without_held(
-        self,
-        connection: sa.Connection,  # noqa: ARG002 nothing is held back
-        burst: Burst,
-    ) -> Burst:
-        """Return *burst*."""
-        return burst
+    def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
+        """Return *burst*, which was taken, without what is held back."""
+        if self._held is None:
+            return burst
+        self._found = self._held.among(connection, burst.keys)
+        if not self._found:
+            return burst
+        free = set(self._without(self._found, burst.keys))
+        return burst.at([n for n, key in enumerate(burst.keys) if key in free])
 
     def passed(self, burst: Burst, n: int) -> None:
-        """Go on behind *burst*; if it is not full, it was the last one."""
-        self.passed_keys(burst.keys, n)
-
-    def passed_keys(self, keys: t.Sequence[PrimaryKey], n: int) -> None:
-        """Go on behind *keys*."""
-        self.done = len(keys) < n
-        if keys:
-            self._last = keys[-1]
+        """Go on behind *burst*, which was taken, whether or not it was sent."""
+        rows = self._rows
+        rows.passed(burst, n)
+        if self._held and (self._found or rows.is_stuck):
+            self._reads_ahead = True
+        if self._is_end(self._found):
+            self.ended = True
+            self._window = None
+        elif rows.done:
+            self._window = None
 
     def wait(self) -> None:
-        """Go on at once."""
+        """Wait a moment if the next row is locked and must not be passed over."""
+        self._rows.wait()
 
-    def _params(self, n: int) -> key_conditions.Params:
-        after = key_conditions.after_params(self._last) if self._last else {}
-        return {"burst_count": n, **after}
+    @property
+    def _rows(self) -> Rows:
+        return self._all_rows if self._window is None else self._window
+
+    def _is_end(self, held: t.Mapping[PrimaryKey, bool]) -> bool:
+        """Return whether one that is *held* holds back all behind it."""
+        return self._all_rows.is_ordered and any(held.values())
+
+    def _without(
+        self, held: t.Mapping[PrimaryKey, bool], keys: t.Sequence[PrimaryKey]
+    ) -> t.Sequence[PrimaryKey]:
+        """Return those of *keys* that may be sent, up to the end if there is one."""
+        if not held:
+            return keys
+        if len(held) == len(keys):
+            return ()
+        if self._is_end(held):
+            keys = list(itertools.takewhile(lambda key: not held.get(key), keys))
+        return list(itertools.filterfalse(held.__contains__, keys))

@@ -38,40 +38,49 @@ class Settlement:
         self,
         sent: t.Sequence[PrimaryKey],
         failed: t.Mapping[PrimaryKey, Exception],
-    ) -> None:
-        """Let the plugins write, in the transaction at hand.
+    ) -> list[object]:
+        """Let the plugins write, in the transaction at hand; return their answers.
 
         :raises SettlementError: if one of them fails, with its error as the cause.
         """
-        if self.is_wanted and (sent or failed):
-            try:
-                self._call(self._hook, sent, failed)
-            except Exception as error:
-                raise SettlementError from error
+        if not self.is_wanted or not (sent or failed):
+            return []
+        try:
+            return self._call(self._hook, sent, failed)
+        except Exception as error:
+            raise SettlementError from error
 
     def write_each(
         self,
         sent: t.Sequence[PrimaryKey],
         failed: t.Mapping[PrimaryKey, Exception],
         is_transient: t.Callable[[Exception], bool],
-    ) -> None:
-        """Let each plugin write in a savepoint of its own; log those that fail.
+    ) -> list[object]:
+        """Let each plugin write in a savepoint of its own; return their answers.
+
+        Those that fail are logged.
 
         :raises SettlementError: if one fails in a way that *is_transient*.
         """
+        answers: list[object] = []
         for name, hook in self._hooks() if sent or failed else ():
             try:
                 with self._connection.begin_nested():
-                    self._call(hook, sent, failed)
+                    answer = self._call(hook, sent, failed)
+                answers += answer
             except Exception as error:
                 if is_transient(error):
                     raise SettlementError from error
                 logger.exception(
                     "The plugin %r failed in signalbus_burst_settled.", name
                 )
+        return answers
 
     def _hooks(self) -> list[tuple[str, pluggy.HookCaller]]:
-        """Return the hook for each plugin alone, by name, with the wrappers around."""
+        """Return the hook for each plugin alone, by name, with the wrappers around.
+
+        They are in the order in which pluggy calls them.
+        """
         plain = plugins.plain_implementations(self._hook)
         manager = self._bus.plugin_manager
         return [
@@ -82,7 +91,7 @@ class Settlement:
                     [other.plugin for other in plain if other is not each],
                 ),
             )
-            for each in plain
+            for each in reversed(plain)
         ]
 
     def _call(
@@ -90,11 +99,12 @@ class Settlement:
         hook: pluggy.HookCaller,
         sent: t.Sequence[PrimaryKey],
         failed: t.Mapping[PrimaryKey, Exception],
-    ) -> None:
-        hook(
+    ) -> list[object]:
+        answers = hook(
             bus=self._bus,
             model=self._model,
             connection=self._connection,
             sent=sent,
             failed=failed,
         )
+        return answers if isinstance(answers, list) else []  # a wrapper's may be none

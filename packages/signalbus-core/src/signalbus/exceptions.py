@@ -72,6 +72,27 @@ class DBSerializationError(SignalBusError):
     """The transaction conflicts with another one and was rolled back. Run it again."""
 
 
+class ReportLine(str):
+    """A note of the error that a flush raises: what it left, and why, in one line.
+
+    :ivar is_settled: whether all signals of the line wait for their next attempt, or
+        are parked, as a plugin says that counts attempts. If that is so for all such
+        notes of an error, there is nothing to be done at once.
+    """
+
+    __slots__ = ("is_settled",)
+
+    is_settled: bool
+
+    def __new__(  # noqa: PYI034 Self is not in Python 3.10
+        cls, text: str, *, is_settled: bool = False
+    ) -> ReportLine:
+        """Make a line of *text*."""
+        line = super().__new__(cls, text)
+        line.is_settled = is_settled
+        return line
+
+
 def describe_error(error: BaseException) -> str:
     """Return *error* as one line: its type, and what it says.
 

@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 
     from signalbus.typing import Bus
     from signalbus.typing import HeldBack
+    from signalbus.typing import NextAttempts
     from signalbus.typing import PrimaryKey
     from signalbus.typing import Recorded
     from signalbus.typing import Signal
@@ -136,7 +137,9 @@ def signalbus_held_back(
 
     Called when a run reaches a model, outside a transaction of yours: what you execute
     on *connection* is rolled back. Return ``None`` if nothing is held back, which then
-    costs nothing more. Signals that are held back stay pending, and are not reported.
+    costs nothing more. If you would have to look that up, return an object: it is asked
+    once a burst, which costs what it executes. Signals that are held back stay pending,
+    and are not reported.
     Of several plugins, each may hold signals back; ``True`` wins over ``False``. If an
     implementation raises, the run leaves the model, and reports the error.
     """
@@ -190,7 +193,7 @@ def signalbus_burst_settled(
     connection: sa.Connection,
     sent: t.Sequence[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
-) -> None:
+) -> NextAttempts | None:
     """Write down, on *connection*, what became of a burst.
 
     Do not commit, roll back or close *connection*; use its savepoints.
@@ -203,6 +206,13 @@ def signalbus_burst_settled(
 
     Not called for a burst that is about to be sent again one signal at a time. Called
     again if the transaction has to be repeated: what you wrote has been rolled back.
+
+    A plugin that decides when failed signals are tried again may return that: a mapping
+    of keys in *failed* to seconds, or to ``None`` for a signal that is parked, which
+    has no further attempt. It is only reported, at the end of the run; to have the
+    signals left alone until then, implement :func:`signalbus_held_back`. Of several
+    plugins, the first one called wins for a key. An answer of any other form is logged
+    once a run, and ignored.
 
     If an implementation raises, the transaction is rolled back; what was sent is then
     deleted in a new one, for which this hook is called once more, each implementation

@@ -11,7 +11,15 @@ if t.TYPE_CHECKING:
 
     from signalbus._declaration import Declaration
 
-__all__ = ["Bus", "HeldBack", "PrimaryKey", "Recorded", "Signal", "SignalModel"]
+__all__ = [
+    "Bus",
+    "HeldBack",
+    "NextAttempts",
+    "PrimaryKey",
+    "Recorded",
+    "Signal",
+    "SignalModel",
+]
 
 #: A mapped class that declares how its instances are sent.
 SignalModel: t.TypeAlias = type[t.Any]
@@ -26,6 +34,11 @@ PrimaryKey: t.TypeAlias = tuple[t.Any, ...]
 #: The primary keys of the signals that a transaction recorded, by model. Models and
 #: keys are in the order in which the signals were added to the session.
 Recorded: t.TypeAlias = t.Mapping[SignalModel, t.Sequence[PrimaryKey]]
+
+
+#: In how many seconds signals that failed are tried again, by primary key; ``None`` for
+#: one that is parked: there is no further attempt.
+NextAttempts: t.TypeAlias = t.Mapping[PrimaryKey, float | None]
 
 
 class Bus(t.Protocol):
@@ -76,7 +89,8 @@ class HeldBack(t.Protocol):
         The value is ``True`` if the signal also holds back the signals behind it that
         have the same ordering key, and ``False`` if those may pass.
 
-        Called for each burst: with the keys of the rows that are about to be locked,
-        and again, with the keys of those that were locked, inside the transaction that
-        holds the locks. So what another process has just committed is seen.
+        Called for each burst, with the keys of its rows, inside the transaction that
+        holds the locks, just before the signals are sent. So what another process has
+        just committed is seen. While some signals are held back, also called for up to
+        a thousand keys that are read ahead, without locks, in another transaction.
         """

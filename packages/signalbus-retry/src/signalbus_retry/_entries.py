@@ -18,11 +18,12 @@ if t.TYPE_CHECKING:
 MAX_VALUES: t.Final = 1000
 
 
-class State(t.NamedTuple):
-    """What a flush must know of a failed signal."""
+#: What a flush must know of a failed signal. Numbers, since there may be very many.
+DUE: t.Final = 0
+WAITING: t.Final = 1
+PARKED: t.Final = 2
 
-    is_parked: bool
-    is_due: bool
+States: t.TypeAlias = "dict[PrimaryKey, int]"
 
 
 class Entries:
@@ -39,15 +40,18 @@ class Entries:
         self._has_numbers = _keys.has_numbers(declaration)
         columns = table.c
         self.is_own = columns.table_name == self._name
-        parked = columns.next_attempt_at.is_(None)
-        due = sa.func.coalesce(columns.next_attempt_at <= _clock.now(), sa.false())
-        numbers = sa.select(columns.number, parked, due).where(self.is_own)
+        state = sa.case(
+            (columns.next_attempt_at.is_(None), sa.literal_column(str(PARKED))),
+            (columns.next_attempt_at <= _clock.now(), sa.literal_column(str(DUE))),
+            else_=sa.literal_column(str(WAITING)),
+        )
+        numbers = sa.select(columns.number, state).where(self.is_own)
         self._any = sa.select(columns.id).where(self.is_own).limit(1)
         self._in_range = numbers.where(
             columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
         )
         self._of_numbers = numbers.where(columns.number.in_(_values("values")))
-        self._of_ids = sa.select(columns.id, parked, due).where(
+        self._of_ids = sa.select(columns.id, state).where(
             columns.id.in_(_values("values"))
         )
         self._page = (
@@ -70,9 +74,7 @@ class Entries:
         params = {"after": after, "count": count}
         return self.keys_of(connection.execute(self._page, params))
 
-    def states(
-        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
-    ) -> dict[PrimaryKey, State]:
+    def states(self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]) -> States:
         """Return the states of those of *keys* whose signals have failed."""
         if not keys:
             return {}
@@ -82,8 +84,8 @@ class Entries:
             return {}
         by_id = {self.identify(key): key for key in keys}
         return {
-            by_id[row[0]]: State(row[1], row[2])
-            for row in self._execute(connection, self._of_ids, by_id)
+            by_id[entry_id]: state
+            for entry_id, state in self._execute(connection, self._of_ids, by_id)
         }
 
     def read(
@@ -131,16 +133,16 @@ class Entries:
 
     def _states_by_number(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
-    ) -> dict[PrimaryKey, State]:
+    ) -> States:
         """Read a range if the keys are one, as those of a scan are."""
-        rows: t.Iterable[sa.Row[t.Any]]
+        rows: t.Iterable[t.Any]
         if sorted(keys) == list(keys):
             window = {"first": keys[0][0], "last": keys[-1][0]}
             rows = connection.execute(self._in_range, window).all()
         else:
             numbers = [number for (number,) in keys]
             rows = self._execute(connection, self._of_numbers, numbers)
-        states = {(row[0],): State(row[1], row[2]) for row in rows}
+        states = {(number,): state for number, state in rows}
         if states.keys() <= set(keys):
             return states
         return {key: states[key] for key in keys if key in states}
@@ -169,7 +171,7 @@ class Entries:
     @staticmethod
     def _execute(
         connection: sa.Connection, statement: sa.Executable, values: t.Iterable[t.Any]
-    ) -> t.Iterator[sa.Row[t.Any]]:
+    ) -> t.Iterator[t.Any]:
         for some in _slices(list(values)):
             yield from connection.execute(statement, {"values": some}).all()
 

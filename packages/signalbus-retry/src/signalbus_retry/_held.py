@@ -6,6 +6,10 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 
+from signalbus_retry._entries import DUE
+from signalbus_retry._entries import PARKED
+from signalbus_retry._entries import WAITING
+
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from signalbus.typing import PrimaryKey
@@ -41,8 +45,5 @@ class FailedSignals:
         transaction = connection.get_transaction()
         if transaction is not None:
             self._memory.states[transaction] = states
-        return {
-            key: not (state.is_parked and self._skips_parked)
-            for key, state in states.items()
-            if not state.is_due
-        }
+        blocks = {WAITING: True, PARKED: not self._skips_parked}
+        return {key: blocks[state] for key, state in states.items() if state != DUE}

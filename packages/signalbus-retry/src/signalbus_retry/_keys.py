@@ -36,7 +36,7 @@ def as_json(key: PrimaryKey) -> str:
     """Return *key* as a JSON array; one that the database returned, always the same."""
     if len(key) == 1 and type(key[0]) is int:
         return f"[{key[0]}]"
-    return json.dumps([_as_plain(value) for value in key], ensure_ascii=False)
+    return json.dumps([as_plain(value) for value in key], ensure_ascii=False)
 
 
 def from_json(declaration: Declaration, text: str) -> PrimaryKey:
@@ -87,7 +87,7 @@ def _as_key(declaration: Declaration, values: t.Any) -> PrimaryKey:
     )
 
 
-def _as_plain(value: t.Any) -> t.Any:
+def as_plain(value: t.Any) -> t.Any:
     """Return what stands for *value* in JSON."""
     if isinstance(value, enum.Enum):
         return value.name
@@ -103,7 +103,7 @@ def _as_plain(value: t.Any) -> t.Any:
 
 
 def _as_value(kind: sa.types.TypeEngine[t.Any], value: t.Any) -> t.Any:
-    """Return the value of a column that :func:`_as_plain` has made plain."""
+    """Return the value of a column that :func:`as_plain` has made plain."""
     enums = getattr(kind, "enum_class", None)
     if enums is not None:
         return enums[value]

@@ -18,10 +18,9 @@ from signalbus_retry._table import find_table
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
-    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
-    from signalbus_retry._entries import State
+    from signalbus_retry._entries import States
 
 logger = logging.getLogger("signalbus.retry")
 
@@ -34,9 +33,9 @@ class Memory:
 
     def __init__(self) -> None:
         #: What a flush has read under its locks, for the same transaction.
-        self.states: weakref.WeakKeyDictionary[
-            sa.Transaction, t.Mapping[PrimaryKey, State]
-        ] = weakref.WeakKeyDictionary()
+        self.states: weakref.WeakKeyDictionary[sa.Transaction, States] = (
+            weakref.WeakKeyDictionary()
+        )
         self.sweeper = Sweeper()
         self._entries: dict[SignalModel, Entries | None] = {}
         self._usable: weakref.WeakSet[sa.Engine] = weakref.WeakSet()

@@ -1,0 +1,47 @@
+"""Failed signals, and the values of their columns, as JSON."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from signalbus_retry import _keys
+
+if t.TYPE_CHECKING:
+    from signalbus_retry.failure import Failure
+    from signalbus_retry.failure import FailureGroup
+
+
+def dumps(value: object) -> str:
+    """Return *value* as one line of JSON; what JSON does not have, as text."""
+    return json.dumps(value, default=_keys.as_plain, ensure_ascii=False)
+
+
+def of_failure(failure: Failure) -> dict[str, t.Any]:
+    """Return what is known of a failed signal."""
+    return {
+        "model": failure.model.__name__,
+        "key": list(failure.key),
+        "state": "parked" if failure.is_parked else "waiting",
+        "attempts": failure.attempts,
+        "first_failed_at": failure.first_failed_at,
+        "last_failed_at": failure.last_failed_at,
+        "next_attempt_at": failure.next_attempt_at,
+        "error_type": failure.error_type,
+        "error_text": failure.error_text,
+    }
+
+
+def of_group(group: FailureGroup) -> dict[str, t.Any]:
+    """Return what failed signals have in common."""
+    return {
+        "model": group.model.__name__,
+        "error_type": group.error_type,
+        "error_text": group.error_text,
+        "count": group.count,
+        "waiting": group.waiting,
+        "parked": group.parked,
+        "first_failed_at": group.first_failed_at,
+        "last_failed_at": group.last_failed_at,
+        "next_attempt_at": group.next_attempt_at,
+    }
