@@ -130,7 +130,9 @@ def signals(
         for number in numbers:
             execute(
                 "UPDATE signalbus_failure SET next_attempt_at = first_failed_at"
-                f" WHERE \"key\" = '[{number}]'".replace('"key"', KEY[bus.db.engine.name])
+                f" WHERE \"key\" = '[{number}]'".replace(
+                    '"key"', KEY[bus.db.engine.name]
+                )
             )
 
     record("bad", 3, 4, 5, 7, 8)
