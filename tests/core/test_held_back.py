@@ -496,6 +496,19 @@ def test_keys_are_read_ahead_only_while_some_are_held_back(
     assert [100, 1000, *[100] * 24] == [len(keys) for keys in plugin.keys]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_windows_grow_while_all_of_their_signals_are_held_back(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, method: str
+) -> None:
+    """Behind a window that has a signal to send, they are small again."""
+    plugin = Holds({(key,): False for key in range(1, 9002) if key != 3001})
+    bus.plugin_manager.register(plugin)
+    record(greeting, *["a"] * 9001)
+
+    assert 1 == getattr(bus, method)()
+    assert [1, 1000, 2000, 1, 1000, 2000, 3000] == [len(keys) for keys in plugin.keys]
+
+
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("burst_count", [1, 10])
 @pytest.mark.parametrize("blocks", [True, False])
