@@ -313,7 +313,9 @@ def test_json_of_a_signal(orchard: Orchard, ask: t.Any) -> None:
     assert {**listed, "columns": {"id": 1, "text": "bad"}} == ask("show", "Apple", "1")
 
 
-def test_json_of_a_healthy_signal_says_which_it_is(orchard: Orchard, ask: t.Any) -> None:
+def test_json_of_a_healthy_signal_says_which_it_is(
+    orchard: Orchard, ask: t.Any
+) -> None:
     """It has the names that a failed one has, too."""
     shown = ask("show", "Apple", "4")
 
