@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import typing as t
 
 import freezer
@@ -495,6 +496,19 @@ def test_keys_are_read_ahead_only_while_some_are_held_back(
     assert [100, 1000, *[100] * 24] == [len(keys) for keys in plugin.keys]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_windows_grow_while_all_of_their_signals_are_held_back(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, method: str
+) -> None:
+    """Behind a window that has a signal to send, they are small again."""
+    plugin = Holds({(key,): False for key in range(1, 9002) if key != 3001})
+    bus.plugin_manager.register(plugin)
+    record(greeting, *["a"] * 9001)
+
+    assert 1 == getattr(bus, method)()
+    assert [1, 1000, 2000, 1, 1000, 2000, 3000] == [len(keys) for keys in plugin.keys]
+
+
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("burst_count", [1, 10])
 @pytest.mark.parametrize("blocks", [True, False])
@@ -530,6 +544,45 @@ def test_nobody_waits_for_what_is_locked_and_held_back(
 
     ends = blocks and method == "flushordered"
     assert (["a", "b"] if ends else ["a", "b", "d"]) == wire.sent
+
+
+class Rings:
+    """Rings when some bursts have been sent."""
+
+    def __init__(self, bursts: int) -> None:
+        """Ring after so many *bursts*."""
+        self.left = bursts
+        self.rung = threading.Event()
+
+    @hookimpl
+    def signalbus_burst_sent(self) -> None:
+        """Count down."""
+        self.left -= 1
+        if not self.left:
+            self.rung.set()
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_flush_waits_for_what_others_send_among_keys_that_were_read_ahead(
+    bus: SignalBus,
+    greeting: SignalModel,
+    record: t.Any,
+    freeze: Freeze,
+    held: t.Any,
+    background: t.Any,
+    wire: t.Any,
+) -> None:
+    """A signal that is locked, and not held back, is sent when it is free."""
+    record(greeting, *"abcd")
+    freeze(greeting, 1)
+    rings = Rings(2)
+    bus.plugin_manager.register(rings)
+    with held(greeting, "c"):
+        flushed = background(bus.flush, wait=60)
+        assert rings.rung.wait(30)
+
+    assert 3 == flushed.result(timeout=30)
+    assert ["b", "d", "c"] == wire.sent
 
 
 def test_passing_over_signals_that_are_held_back_can_be_stopped(
@@ -594,6 +647,37 @@ def test_flushordered_ends_at_a_signal_that_holds_back_others(
     assert 2 == bus.flushordered()
     assert ["a", "b"] == wire.sent
     assert ["c", "d", "e"] == pending(model)
+
+
+def test_flushordered_ends_at_a_key_that_was_read_ahead(
+    bus: SignalBus, greeting: SignalModel, record: t.Any
+) -> None:
+    """It reads no further keys."""
+    plugin = Holds({(1,): False, (5,): True})
+    bus.plugin_manager.register(plugin)
+    record(greeting, *["a"] * 1500)
+
+    assert 3 == bus.flushordered()
+    assert [1, 1000, 1, 1, 1] == [len(keys) for keys in plugin.keys]
+
+
+def test_flushordered_ends_amid_keys_that_were_read_ahead(
+    bus: SignalBus, greeting: SignalModel, record: t.Any, wire: t.Any
+) -> None:
+    """Nothing is sent behind a signal that has been held back since."""
+
+    class Late(Holds):
+        def among(self, connection: sa.Connection, keys: t.Any) -> t.Any:
+            held = super().among(connection, keys)
+            if len(keys) > 1:
+                self.held = {(1,): False, (3,): True}
+            return held
+
+    bus.plugin_manager.register(Late({(1,): False}))
+    record(greeting, *"abcde")
+
+    assert 1 == bus.flushordered()
+    assert ["b"] == wire.sent
 
 
 @pytest.mark.parametrize("burst_count", [1, 100])

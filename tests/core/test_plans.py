@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
 
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -119,6 +120,35 @@ def test_full_table_is_not_scanned(
         stopping_bus.flushmany([model])
 
     assert plans
+    assert [] == [plan for plan in plans if "Seq Scan" in plan]
+
+
+class Holds:
+    """Holds back every tenth of the first 3,000 signals."""
+
+    @hookimpl
+    def signalbus_held_back(self) -> t.Any:
+        """Return itself."""
+        return self
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, bool]:
+        """Look at the keys alone."""
+        return {key: False for key in keys if key[0] % 10 == 1 and key[0] < 3000}
+
+
+def test_full_table_is_not_scanned_for_keys_that_are_read_ahead(
+    stopping_bus: SignalBus, db: SQLAlchemy, model: SignalModel, plans: list[str]
+) -> None:
+    """Nor for the rows that are locked by these keys."""
+    stopping_bus.plugin_manager.register(Holds())
+    fill(db, model)
+    plans.clear()
+    with pytest.raises(EnoughError):
+        stopping_bus.flushmany([model])
+
+    assert len(plans) > 6  # three bursts, and the keys
     assert [] == [plan for plan in plans if "Seq Scan" in plan]
 
 

@@ -244,6 +244,22 @@ def test_error_that_is_raised_again_gets_its_note_once(
     assert 1 == len(caught.value.__notes__)
 
 
+def test_error_that_is_raised_again_loses_the_notes_of_earlier_runs(
+    bus: SignalBus, greeting: SignalModel, wire: t.Any, record: t.Any
+) -> None:
+    """They were about other signals; what the sender has added stays."""
+    wire.cut = ValueError("boom")
+    wire.cut.__notes__ = ["in the port"]
+    for text in "ab":
+        record(greeting, text)
+        with pytest.raises(ValueError, match="boom") as caught:
+            bus.flush()
+
+    own, note = caught.value.__notes__
+    assert "in the port" == own
+    assert note.startswith("Greeting: 2 signals were not sent")
+
+
 class SpeechlessError(Exception):
     """Fails when asked what it says."""
 

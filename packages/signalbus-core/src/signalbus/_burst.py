@@ -104,7 +104,6 @@ class BurstRunner:
         """Take a burst through steps 4 to 7."""
         result.locked = result.burst = NOTHING
         result.outcome = None
-        result.answers = ()
         with connections.transaction(self._connection) as transaction:
             if self._table.declaration.as_rows:
                 is_kept = self._take_steps(result, selection, count, self._connection)

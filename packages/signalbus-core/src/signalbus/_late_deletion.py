@@ -54,7 +54,6 @@ class LateDeletion:
 
     def finish(self, result: BurstResult, error: Exception) -> None:
         """Finish the burst of *result*, whose transaction raised *error*."""
-        result.answers = ()
         with stopping.shielded():
             if result.failed():
                 result.answers = self._settle_failed(result.failed())

@@ -176,13 +176,15 @@ class Report:
     def close(self) -> None:
         """Log the failures, and attach them to the first error as notes."""
         lines, self._lines = self._lines, []
-        for line in lines:
-            text = escape_controls(line.text())
+        notes = [
+            ReportLine(escape_controls(line.text()), is_settled=line.is_settled)
+            for line in lines
+        ]
+        for line, note in zip(lines, notes, strict=True):
             if line.is_logged:
-                logger.error("%s", text)
-            if self._first is not None:
-                note = ReportLine(text, is_settled=line.is_settled)
-                _attach(self._first, note)
+                logger.error("%s", note)
+        if self._first is not None and notes:
+            _attach(self._first, notes)
 
     def finish(self) -> int:
         """Return the number of signals sent, or raise the first error."""
@@ -225,13 +227,14 @@ def first_names(declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> str:
     return ", ".join(map(declaration.describe, keys[:MAX_NAMED]))
 
 
-def _attach(error: Exception, note: ReportLine) -> None:
-    """Add a note, as ``add_note`` does from Python 3.11 on.
+def _attach(error: Exception, notes: t.Sequence[ReportLine]) -> None:
+    """Add *notes*, as ``add_note`` does from Python 3.11 on.
 
-    If a sender raises the same object repeatedly, it gets each note once.
+    A sender may raise the same object in every run: the notes of earlier ones go.
     """
-    notes = getattr(error, "__notes__", None)
-    if notes is None:
-        notes = error.__notes__ = []  # type: ignore[attr-defined]
-    if note not in notes:
-        notes.append(note)
+    others = [
+        note
+        for note in getattr(error, "__notes__", ())
+        if not isinstance(note, ReportLine)
+    ]
+    error.__notes__ = [*others, *notes]  # type: ignore[attr-defined]

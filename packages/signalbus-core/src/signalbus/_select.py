@@ -19,8 +19,10 @@ if t.TYPE_CHECKING:
     from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
 
-#: How many keys are read ahead, without locks.
+#: How many keys are read ahead, without locks: at first, and at most. The number grows
+#: while all of them are held back.
 KEYS_AHEAD = 1000
+MAX_KEYS_AHEAD = 10_000
 
 
 class Rows(t.Protocol):
@@ -86,6 +88,7 @@ class Selection:
         self._all_rows = rows
         self._held = held
         self._reads_ahead = reads_ahead and held is not None
+        self._ahead = KEYS_AHEAD
         self._window: Rows | None = None
         #: What was held back among the rows that were taken last.
         self._found: t.Mapping[PrimaryKey, bool] = {}
@@ -115,10 +118,11 @@ class Selection:
         """Read a window of keys, in a transaction of its own. It may have none left."""
         rows, held = self._all_rows, self._held
         with connections.transaction(connection):
-            keys = rows.keys_ahead(statements, connection, KEYS_AHEAD)
+            keys = rows.keys_ahead(statements, connection, self._ahead)
             found = held.among(connection, keys) if held and keys else {}
-        rows.passed_keys(keys, KEYS_AHEAD)
+        rows.passed_keys(keys, self._ahead)
         free = self._without(found, keys)
+        self._ahead = KEYS_AHEAD if free else min(2 * self._ahead, MAX_KEYS_AHEAD)
         self._window = rows.window(free) if free else None
         self._reads_ahead = bool(found)
         self.ended = self._is_end(found)

@@ -89,7 +89,7 @@ def failures(  # noqa: PLR0913, PLR0917 click passes them by name
 @click.argument("key")
 @_json_option
 def show(name: str, key: str, as_json: bool) -> None:
-    """Show a signal: its columns, its attempts, and its whole last error.
+    """Show a signal: its columns, attempts and whole last error.
 
     KEY is its primary key; a JSON array if it has several columns.
     """
@@ -140,7 +140,7 @@ def replay(
 def park(
     name: str, keys: tuple[str, ...], reason: str, dry_run: bool, as_json: bool
 ) -> None:
-    """Park signals, so that no flush sends them until they are replayed.
+    """Park signals: no flush sends them until they are replayed.
 
     They need not have failed. A signal that is just being sent is waited for.
 

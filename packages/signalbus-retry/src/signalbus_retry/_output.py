@@ -92,7 +92,8 @@ def print_signal(
     click.echo(f"\nattempts      {failure.attempts:,}")
     click.echo(f"first failed  {failure.first_failed_at:%Y-%m-%d %H:%M:%S} UTC")
     click.echo(f"last failed   {failure.last_failed_at:%Y-%m-%d %H:%M:%S} UTC")
-    click.echo(f"next attempt  {until(failure.next_attempt_at)}\n")
+    due = "none: it is parked" if failure.is_parked else until(failure.next_attempt_at)
+    click.echo(f"next attempt  {due}\n")
     for line in failure.error.splitlines():
         click.echo(escape_controls(line))
 

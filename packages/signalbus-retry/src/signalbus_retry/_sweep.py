@@ -20,19 +20,15 @@ INTERVAL: t.Final = 60.0
 
 
 class Sweeper:
-    """Look at some entries of each model now and then, in turn.
+    """Look at some entries of each model now and then, in turn."""
 
-    :param clock: returns the time in seconds.
-    """
-
-    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._next: dict[SignalModel, float] = {}
         self._last: dict[SignalModel, str] = {}
 
     def is_due(self, model: SignalModel) -> bool:
         """Return whether it is time to look at entries of *model*."""
-        return self._clock() >= self._next.get(model, 0.0)
+        return time.monotonic() >= self._next.get(model, 0.0)
 
     def sweep(
         self, connection: sa.Connection, entries: Entries, rows: SignalRows
@@ -42,7 +38,7 @@ class Sweeper:
         last, swept = sweep_some(connection, entries, rows, self._last.get(model, ""))
         self._last[model] = last
         if not swept:
-            self._next[model] = self._clock() + INTERVAL
+            self._next[model] = time.monotonic() + INTERVAL
 
 
 def sweep_some(
