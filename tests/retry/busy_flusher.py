@@ -43,8 +43,6 @@ LEFT = (
     " WHERE next_attempt_at IS NULL)"
 )
 
-Try: t.TypeAlias = tuple[int, t.Optional[int], t.Optional[float]]
-
 
 class Witness:
     """Keeps what came to the sender, and what was on record about it at that time."""
@@ -56,7 +54,7 @@ class Witness:
         )
         self.connection = engine.connect()
         self.record = RECORD[engine.name]
-        self.tries: list[Try] = []
+        self.tries: list[tuple[int, int | None, float | None]] = []
 
     def see(self, numbers: t.Sequence[int]) -> list[int]:
         """Keep that signals came, and return the positions of those that fail."""
@@ -81,7 +79,7 @@ def declare(db: SQLAlchemy, witness: Witness) -> SignalModel:
         id = sa.Column(sa.Integer, primary_key=True)
         text = sa.Column(sa.String(50))
         signalbus_burst_count = 1000
-        signalbus_retry = {"max_attempts": 4, "first_delay": 0.2}
+        signalbus_retry: t.ClassVar = {"max_attempts": 4, "first_delay": 0.2}
 
         @classmethod
         def send_signalbus_message(cls, signal: Signal) -> None:

@@ -82,7 +82,7 @@ def declare(
         id = sa.Column(sa.Integer, primary_key=True)
         text = sa.Column(sa.String(50))
         signalbus_burst_count = burst_count
-        signalbus_retry = {"max_attempts": 3, "first_delay": 3600}
+        signalbus_retry: t.ClassVar = {"max_attempts": 3, "first_delay": 3600}
 
         @classmethod
         def send_signalbus_message(cls, signal: Signal) -> None:

@@ -102,52 +102,39 @@ def flush(bus: SignalBus, letter: SignalModel) -> t.Callable[[], None]:
 
 
 @pytest.fixture
-def execute(db: SQLAlchemy, letter: SignalModel) -> t.Callable[..., None]:
-    """Execute a statement in a transaction of its own."""
-
-    def execute(statement: str) -> None:
-        with db.engine.begin() as connection:
-            connection.exec_driver_sql(statement)
-
-    return execute
-
-
-@pytest.fixture
 def signals(
     bus: SignalBus,
+    db: SQLAlchemy,
     letter: SignalModel,
     mailbox: Path,
     flush: t.Callable[[], None],
-    execute: t.Callable[..., None],
 ) -> None:
     """Let signals be pending in every state."""
+    table, entries = letter.__table__, db.metadata.tables["signalbus_failure"]
+
+    def execute(statement: sa.Executable) -> None:
+        with db.engine.begin() as connection:
+            connection.execute(statement)
 
     def record(text: str, *numbers: int) -> None:
         for number in numbers:
-            execute(f"INSERT INTO letter VALUES ({number}, '{text} {number}')")
+            execute(sa.insert(table).values(id=number, text=f"{text} {number}"))
 
     def let_be_due(*numbers: int) -> None:
-        for number in numbers:
-            execute(
-                "UPDATE signalbus_failure SET next_attempt_at = first_failed_at"
-                f" WHERE \"key\" = '[{number}]'".replace(
-                    '"key"', KEY[bus.db.engine.name]
-                )
-            )
+        keys = [f"[{number}]" for number in numbers]
+        update = sa.update(entries).where(entries.c.key.in_(keys))
+        execute(update.values(next_attempt_at=entries.c.first_failed_at))
 
     record("bad", 3, 4, 5, 7, 8)
     flush()
     let_be_due(5)
     flush()
     let_be_due(3, 4, 5)
-    execute("UPDATE letter SET text = 'good 4' WHERE id = 4")
+    execute(sa.update(table).where(table.c.id == 4).values(text="good 4"))
     signalbus_retry.park(bus, letter, [(7,)])
     record("good", 1, 6)
     record("bad", 2)
     mailbox.write_text("")
-
-
-KEY = {"postgresql": "key", "sqlite": "key", "mysql": "`key`"}
 
 
 @pytest.fixture
