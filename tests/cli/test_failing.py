@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 import pytest
@@ -12,6 +13,7 @@ if t.TYPE_CHECKING:
 
     from conftest import Office
     from conftest import Outcome
+    from signalbus import SignalBus
 
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 
@@ -300,3 +302,22 @@ def test_an_app_with_logging_gets_the_records(
 
     assert "Lettre" in caplog.text
     assert "" == outcome.err
+
+
+def test_an_error_that_a_plugin_logs_is_a_line(
+    office: Office, bus: SignalBus, unlogged: Flask
+) -> None:
+    """The command does not end with it, so nobody else would tell it."""
+
+    class Counting:
+        @hookimpl
+        def signalbus_burst_settled(self) -> None:
+            logging.getLogger("signalbus.counting").error("There is\nno table.")
+
+    bus.plugin_manager.register(Counting())
+    office.record(office.Letter, "a")
+
+    outcome = unlogged("flushmany")
+
+    assert "1 signal sent\n" == outcome.out
+    assert "Warning: There is\\nno table.\n" == outcome.err

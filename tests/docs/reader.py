@@ -6,7 +6,8 @@ The blocks of the page are taken in their order, in the working directory:
   comment ``<!-- file: NAME -->`` is saved as that file, whatever its language, and one
   under ``<!-- append: NAME -->`` is added to its end;
 - ``pycon`` is executed in the same namespace, and answers as shown;
-- ``console`` is typed into a shell, and answers as shown (``...`` is any text).
+- ``console`` is typed into a shell, and answers as shown (``...`` is any text, and a
+  time, such as ``9 s`` or ``2026-01-31 12:00:00``, may be any other).
 
 Blocks of other languages are only read, and so are those under a comment that says
 why: ``<!-- not run: REASON -->``.
@@ -27,6 +28,11 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<order>file|append|not run): (?P<word>[^\n]*?) -->\n)?"
     r"```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
+)
+
+TIME = re.compile(
+    r"\b\d+ (?:s|min|h|d)\b"
+    r"|\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
 )
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -98,7 +104,8 @@ class Reader:
             r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE
         ):
             printed = _shell(command)
-            if not doctest.OutputChecker().check_output(expected, printed, FLAGS):
+            same = (TIME.sub("TIME", text) for text in (expected, printed))
+            if not doctest.OutputChecker().check_output(*same, FLAGS):
                 raise SystemExit(
                     f"{self.page}:{block.line}: $ {command}\n{printed}instead of\n"
                     f"{expected}"

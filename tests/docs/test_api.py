@@ -26,6 +26,7 @@ MODULES = (
     "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
+    "signalbus_retry",
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"

@@ -31,6 +31,8 @@ $ cat answer.py
 answer = 42
 $ echo on the standard error >&2
 on the standard error
+$ date -u '+2 min ago: %Y-%m-%dT%H:%M:%S.%N+00:00'
+9 s ago: 2026-01-31T12:00:00+00:00
 ```
 
 <!-- not run: it is about an answer that nobody has -->
@@ -44,6 +46,7 @@ WRONG = [
     (">>> answer\n42", ">>> answer\n43"),
     ("$ cat answer.py\nanswer = 42", "$ cat answer.py\nanswer = 43"),
     ("$ cat answer.py\nanswer = 42", "$ cat answer.py"),
+    ("9 s ago: 2026", "9 s and: 2026"),
     ("<!-- not run: it is about an answer that nobody has -->", ""),
 ]
 

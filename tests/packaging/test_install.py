@@ -17,6 +17,7 @@ EXTRAS = {
     "atomic": {"signalbus-atomic"},
     "marshmallow": {"signalbus-marshmallow"},
     "rabbitmq": {"signalbus-rabbitmq"},
+    "retry": {"signalbus-retry"},
 }
 
 #: What the core must not import: our other distributions, and what only they need.

@@ -17,8 +17,9 @@ if t.TYPE_CHECKING:
 def shown_warnings() -> Iterator[None]:
     """Show signalbus's warnings on stderr, unless the app has configured logging.
 
-    Leaves out what the command reports itself when its run ends: the errors, and a
-    broker that is down, if this thread found it so.
+    Leaves out what the command reports itself when its run ends: the errors of the
+    core, and a broker that is down, if this thread found it so. The errors that plugins
+    log are shown: the command goes on, and nobody else reports them.
     """
     logger = logging.getLogger("signalbus")
     if logger.hasHandlers():
@@ -38,9 +39,12 @@ class _WarningHandler(logging.Handler):
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not self._is_reported(record):
+            print_warning(record.getMessage())
+
+    def _is_reported(self, record: logging.LogRecord) -> bool:
+        """Return whether the command itself reports this when its run ends."""
+        if record.levelno >= logging.ERROR:
+            return record.name == "signalbus"
         is_reported = getattr(record, "signalbus_is_reported", False)
-        if record.levelno >= logging.ERROR or (
-            is_reported and record.thread == self._thread
-        ):
-            return
-        print_warning(record.getMessage())
+        return is_reported and record.thread == self._thread

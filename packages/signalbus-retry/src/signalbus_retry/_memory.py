@@ -94,9 +94,9 @@ class Memory:
         self._logged[engine] = now
         logger.error(
             "The table signalbus_failure cannot be used: %s. Run `flask db migrate` and"
-            " `flask db upgrade`, or call db.create_all(). Until then, failed signals"
-            " do not wait, are not counted and are not parked: each flush tries them"
-            " again.",
+            " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
+            " INSERT and DELETE on it. Until then, failed signals do not wait, are not"
+            " counted and are not parked: each flush tries them again.",
             describe_error(error),
         )
 
