@@ -19,8 +19,8 @@ pytestmark = pytest.mark.packaging
 #: Whoever needs the core has what the core hands on: Flask, SQLAlchemy and the like.
 CORE = "signalbus-core"
 
-#: Who imports the cli is a module of commands: it is loaded only where the cli is. That it
-#: is not loaded elsewhere is shown by ``hatch run one:test``.
+#: A module that imports it has commands, and is loaded only where it is installed:
+#: ``hatch run one:test`` runs without it.
 CLI = "signalbus-cli"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import logging
 import typing as t
@@ -79,7 +79,8 @@ def test_help_is_given(flask: t.Any, command: str) -> None:
     outcome = flask(command, "--help")
 
     assert 0 == outcome.status
-    assert f"Usage: flask signalbus {command} [OPTIONS] NAME" in outcome.out
+    assert f"Usage: flask signalbus {command} [OPTIONS] " in outcome.out
+    assert "NAME" in outcome.out.splitlines()[0]
     assert "--json" in outcome.out
     assert all(len(line) <= 80 for line in outcome.out.splitlines())
 
@@ -225,7 +226,7 @@ def test_json_of_groups(orchard: Orchard, ask: t.Any) -> None:
         "waiting": 2,
         "parked": 0,
     } == group
-    assert 3 == len([datetime.datetime.fromisoformat(each) for each in times])
+    assert 3 == len([dt.datetime.fromisoformat(each) for each in times])
 
 
 def test_json_of_failures(orchard: Orchard, ask: t.Any) -> None:
@@ -266,6 +267,20 @@ def test_errors_cannot_forge_lines(
 
         assert 2 == out.count("\n")
         assert "\x1b" not in out
+
+
+def test_errors_do_nothing_to_a_terminal(
+    new_model: t.Any, record: t.Any, wire: t.Any, run: t.Any, flask: t.Any
+) -> None:
+    """What a signal and its error say is shown, and is not obeyed."""
+    wire.failures["bad \x1b[2J"] = ValueError("boom\nmore\x1b[2J\x9b31m")
+    record(new_model(), "bad \x1b[2J")
+    run()
+    out = flask("show", "Greeting", "1").out
+
+    assert "boom" in out
+    assert "more" in out
+    assert not {"\x1b", "\x9b"} & set(out)
 
 
 def test_long_errors_are_cut_in_tables_and_whole_when_shown(
@@ -313,7 +328,9 @@ def test_json_of_a_signal(orchard: Orchard, ask: t.Any) -> None:
     assert {**listed, "columns": {"id": 1, "text": "bad"}} == ask("show", "Apple", "1")
 
 
-def test_json_of_a_healthy_signal_says_which_it_is(orchard: Orchard, ask: t.Any) -> None:
+def test_json_of_a_healthy_signal_says_which_it_is(
+    orchard: Orchard, ask: t.Any
+) -> None:
     """It has the names that a failed one has, too."""
     shown = ask("show", "Apple", "4")
 
@@ -538,7 +555,7 @@ KEYS: dict[str, tuple[t.Any, t.Any, str]] = {
     "string of digits": (sa.String(40), "007", "007"),
     "string that looks like JSON": (sa.String(40), '["a"]', '["a"]'),
     "UUID": (sa.Uuid, uuid.UUID(int=7), str(uuid.UUID(int=7))),
-    "date": (sa.Date, datetime.date(2024, 2, 29), "2024-02-29"),
+    "date": (sa.Date, dt.date(2024, 2, 29), "2024-02-29"),
     "negative": (sa.Integer, -7, "-7"),
 }
 

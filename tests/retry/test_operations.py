@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import dataclasses
+import datetime as dt
 import decimal
 import enum
 import typing as t
@@ -25,6 +26,28 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 
+@dataclasses.dataclass(frozen=True)
+class Money:
+    """A type of the application's own."""
+
+    cents: int
+
+
+class MoneyType(sa.TypeDecorator[Money]):
+    """How the database keeps money."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Money | None, dialect: object) -> int | None:
+        """Return what is kept."""
+        return value and value.cents
+
+    def process_result_value(self, value: int | None, dialect: object) -> Money | None:
+        """Return what was kept."""
+        return None if value is None else Money(value)
+
+
 class Color(enum.Enum):
     """A type of keys."""
 
@@ -43,14 +66,20 @@ KEYS: dict[str, tuple[t.Any, list[t.Any]]] = {
         sa.Numeric(20, 4),
         [decimal.Decimal("12345678901.2340"), decimal.Decimal("1.5000")],
     ),
-    "date": (sa.Date, [datetime.date(2024, 2, 29), datetime.date(2024, 3, 1)]),
+    "date": (sa.Date, [dt.date(2024, 2, 29), dt.date(2024, 3, 1)]),
     "datetime": (
         sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
-        [datetime.datetime(2024, 2, 29, 1, 2, 3, 4), datetime.datetime(2024, 3, 1)],  # noqa: DTZ001 the column is naive
+        [dt.datetime(2024, 2, 29, 1, 2, 3, 4), dt.datetime(2024, 3, 1)],  # noqa: DTZ001 the column is naive
     ),
     "enum": (sa.Enum(Color, name="color"), [Color.RED, Color.BLUE]),
     "bytes": (_BYTES, [b"\x00\xff\"'\\", b"other"]),
     "boolean": (sa.Boolean, [True, False]),
+    "long": (sa.String(700), ["x" * 700, "x" * 699 + "y"]),
+    "padded": (sa.String(40), ["a ", " a"]),
+    "empty": (sa.String(40), ["", "0"]),
+    "time": (sa.Time, [dt.time(1, 2, 3), dt.time(0)]),
+    "float": (sa.Double, [0.1, 1e300]),
+    "own": (MoneyType, [Money(7), Money(8)]),
 }
 
 
@@ -241,14 +270,14 @@ def test_times_are_utc(
     greeting: SignalModel, record: t.Any, boom: t.Any, run: t.Any, failed: t.Any
 ) -> None:
     """Whatever the time zone of the database is."""
-    before = datetime.datetime.now(datetime.timezone.utc)
+    before = dt.datetime.now(dt.timezone.utc)
     record(greeting, "bad")
     run()
-    after = datetime.datetime.now(datetime.timezone.utc)
+    after = dt.datetime.now(dt.timezone.utc)
     (failure,) = failed()
-    second = datetime.timedelta(seconds=1)
+    second = dt.timedelta(seconds=1)
 
-    assert datetime.timedelta(0) == failure.last_failed_at.utcoffset()
+    assert dt.timedelta(0) == failure.last_failed_at.utcoffset()
     assert before - second <= failure.first_failed_at <= after + second
     assert before + 99 * second <= failure.next_attempt_at <= after + 101 * second
 
@@ -518,6 +547,52 @@ def test_discard_deletes_as_a_flush_does(
     assert ["bad"] == seen
 
 
+@pytest.fixture
+def child(db: SQLAlchemy, new_model: t.Any, wire: t.Any) -> SignalModel:
+    """Declare a model whose signals are rows of two tables."""
+
+    class Parent(db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+        kind = sa.Column(sa.String(10))
+        text = sa.Column(sa.String(50))
+        __mapper_args__: t.ClassVar[dict[str, t.Any]] = {"polymorphic_on": kind}
+
+    class Child(Parent):
+        id = sa.Column(sa.ForeignKey(Parent.id), primary_key=True)
+        more = sa.Column(sa.Integer)
+        signalbus_autoflush = False
+        __mapper_args__: t.ClassVar[dict[str, t.Any]] = {"polymorphic_identity": "c"}
+
+        def send_signalbus_message(self) -> None:
+            wire.carry(self)
+
+    db.create_all()
+    return Child
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("operation", [replay, discard])
+def test_signal_of_two_tables_is_handled(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    child: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    failed: t.Any,
+    operation: t.Any,
+) -> None:
+    """A model that inherits has failures like any other."""
+    db.session.add(child(id=7, text="bad", more=1))
+    db.session.commit()
+    run()
+
+    assert [(child, (7,))] == [(each.model, each.key) for each in failed()]
+    assert 0 == bus.flush()
+    assert 1 == operation(bus, [child], keys=[(7,)])
+    assert [] == failed()
+    assert {child: int(operation is replay)} == bus.count_pending()
+
+
 @pytest.mark.databases
 def test_thousands_are_handled(
     bus: SignalBus,
@@ -598,3 +673,46 @@ def test_discard_lets_an_ordered_model_go_on(
 
     assert 1 == bus.flushordered()
     assert ["a"] == wire.sent
+
+
+@pytest.mark.databases
+def test_any_number_of_keys_may_be_given(
+    bus: SignalBus, greeting: t.Any, record: t.Any, boom: t.Any, run: t.Any
+) -> None:
+    """More than a statement takes parameters; what does not exist is left out."""
+    record(greeting, "bad", "bad", "bad")
+    run()
+    keys = [(number,) for number in range(1, 70_001)]
+
+    assert 3 == len(list(failures(bus, keys=keys)))
+    assert 3 == park(bus, greeting, keys)
+    assert 3 == replay(bus, keys=keys)
+    assert 0 == discard(bus, keys=keys)
+
+
+@pytest.mark.databases("postgresql")
+def test_time_zone_of_the_connection_does_not_matter(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    wire: t.Any,
+) -> None:
+    """A key that is a moment is the same one for every process."""
+    moment = sa.Column(sa.DateTime(timezone=True), primary_key=True)
+    model: t.Any = new_model(id=moment)
+    with db.engine.begin() as connection:
+        values = {"id": dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), "text": "bad"}
+        connection.execute(sa.insert(model.__table__).values(values))
+    run()
+
+    def move(connection: t.Any, record: object, proxy: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET timezone = 'Asia/Tokyo'")
+
+    sa.event.listen(db.engine, "checkout", move)
+
+    assert 0 == bus.flush()
+    assert 1 == wire.tries("bad")
+    assert 1 == replay(bus, keys=[(values["id"],)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import math
 import typing as t
 
@@ -116,7 +116,7 @@ def test_model_has_a_policy(
     record(model, "bad")
     run()
 
-    assert datetime.timedelta(seconds=70) == _wait(failed())
+    assert dt.timedelta(seconds=70) == _wait(failed())
 
 
 @pytest.mark.parametrize("form", [RetryPolicy, dict])
@@ -171,11 +171,9 @@ def _declare(db: SQLAlchemy, name: str, **attributes: t.Any) -> type[t.Any]:
     return type(name, (db.Model,), attributes)
 
 
-def _wait(failures: list[t.Any]) -> datetime.timedelta:
+def _wait(failures: list[t.Any]) -> dt.timedelta:
     (failure,) = failures
-    return t.cast(
-        "datetime.timedelta", failure.next_attempt_at - failure.last_failed_at
-    )
+    return t.cast("dt.timedelta", failure.next_attempt_at - failure.last_failed_at)
 
 
 @pytest.mark.parametrize("policy", NO_POLICIES)

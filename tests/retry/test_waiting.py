@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 import pytest
@@ -13,6 +12,8 @@ from signalbus_retry import RetryLater
 from signalbus_retry import RetryPolicy
 
 if t.TYPE_CHECKING:
+    import datetime as dt
+
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
@@ -34,7 +35,7 @@ every_form = pytest.mark.parametrize("form", FORMS)
 every_count = pytest.mark.parametrize("count", COUNTS)
 
 
-def _seconds(later: datetime.datetime | None, earlier: datetime.datetime) -> float:
+def _seconds(later: dt.datetime | None, earlier: dt.datetime) -> float:
     if later is None:
         raise TypeError("The signal is parked.")
     return (later - earlier).total_seconds()
@@ -613,7 +614,7 @@ def test_flushordered_stops_at_a_waiting_signal_whatever_the_model_says(
     run: t.Any,
     form: str,
 ) -> None:
-    """ "skip" is about parked signals: one that waits may still get through."""
+    """It is about parked signals: one that waits may still get through."""
     record(new_model(form=form, signalbus_on_parked="skip"), "a", "bad", "b")
     run("flushordered")
 
@@ -763,6 +764,27 @@ def test_long_errors_are_kept(
 
     assert failure.error_text.startswith("Ärger 🔥")
     assert failure.error_text.count("x") >= 1000
+
+
+@pytest.mark.databases("mariadb")
+def test_errors_of_any_script_are_kept(
+    db: SQLAlchemy,
+    new_model: t.Any,
+    record: t.Any,
+    wire: t.Any,
+    run: t.Any,
+    execute: t.Any,
+    failed: t.Any,
+    app_ctx: object,
+) -> None:
+    """Even if the database is of an old character set."""
+    execute(f"ALTER DATABASE {db.engine.url.database} CHARACTER SET latin1")
+    db.engine.dispose()
+    wire.failures["bad"] = ValueError("Ärger 日本 🔥")
+    record(new_model(), "bad")
+    run()
+
+    assert ["ValueError"] == [each.error_type for each in failed()]
 
 
 class MuteError(Exception):

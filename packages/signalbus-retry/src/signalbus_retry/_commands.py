@@ -75,7 +75,7 @@ def failures(  # noqa: PLR0913, PLR0917 click passes them by name
         raise click.UsageError("Pass --parked or --retrying, not both.")
     state = True if parked else False if retrying else None
     with bus_of_app() as bus:
-        models = select_models(bus, names)
+        models = select_models(bus, names, strict=True)
         if as_list:
             found = list(find_failures(bus, models, error=error, parked=state))
             _output.print_failures(found, as_json=as_json)
@@ -102,8 +102,8 @@ def show(name: str, key: str, as_json: bool) -> None:
             raise click.ClickException(f"{name} has no signal with the key {key}.")
         ((primary_key, columns),) = found.items()
         failure = next(find_failures(bus, [model], keys=[primary_key]), None)
-        description = bus.declaration(model).describe(primary_key)
-    _output.print_signal(description, columns, failure, as_json=as_json)
+        declaration = bus.declaration(model)
+    _output.print_signal(declaration, primary_key, columns, failure, as_json=as_json)
 
 
 @click.command()

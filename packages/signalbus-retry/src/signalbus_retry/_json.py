@@ -8,6 +8,9 @@ import typing as t
 from signalbus_retry import _keys
 
 if t.TYPE_CHECKING:
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
+
     from signalbus_retry.failure import Failure
     from signalbus_retry.failure import FailureGroup
 
@@ -30,6 +33,15 @@ def of_failure(failure: Failure) -> dict[str, t.Any]:
         "error_type": failure.error_type,
         "error_text": failure.error_text,
     }
+
+
+def of_signal(
+    model: SignalModel, key: PrimaryKey, failure: Failure | None
+) -> dict[str, t.Any]:
+    """Return what is known of a signal, which need not have failed."""
+    if failure is not None:
+        return of_failure(failure)
+    return {"model": model.__name__, "key": list(key), "state": "pending"}
 
 
 def of_group(group: FailureGroup) -> dict[str, t.Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import datetime as dt
 import decimal
 import enum
@@ -49,21 +50,17 @@ def parse(declaration: Declaration, text: str) -> PrimaryKey:
 
     :raises KeyFormatError: if it is not a key of the model.
     """
-    values: object = [text]
-    if text.lstrip().startswith("["):
+    for values in _read(text):
         try:
-            values = json.loads(text)
-        except ValueError:
-            values = [text]
-    try:
-        return _as_key(declaration, values)
-    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        names = ", ".join(str(column.key) for column in declaration.key_columns)
-        example = "the value" if len(declaration.key_columns) == 1 else "a JSON array"
-        raise KeyFormatError(
-            f"{text!r:.100} is not a primary key of {declaration.model.__name__}. Pass"
-            f" {example} of {names}."
-        ) from error
+            return _as_key(declaration, values)
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            continue
+    names = ", ".join(str(column.key) for column in declaration.key_columns)
+    example = "the value" if len(declaration.key_columns) == 1 else "a JSON array"
+    raise KeyFormatError(
+        f"{text!r:.100} is not a primary key of {declaration.model.__name__}. Pass"
+        f" {example} of {names}."
+    )
 
 
 def has_numbers(declaration: Declaration) -> bool:
@@ -75,6 +72,14 @@ def has_numbers(declaration: Declaration) -> bool:
         and isinstance(kind, sa.Integer)
         and not getattr(kind, "unsigned", False)
     )
+
+
+def _read(text: str) -> t.Iterator[object]:
+    """Yield what *text* may mean: itself first, since a key may look like JSON."""
+    yield [text]
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            yield json.loads(text)
 
 
 def _as_key(declaration: Declaration, values: t.Any) -> PrimaryKey:

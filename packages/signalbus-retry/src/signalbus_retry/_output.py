@@ -13,6 +13,8 @@ from signalbus_retry._times import ago
 from signalbus_retry._times import until
 
 if t.TYPE_CHECKING:
+    from signalbus import Declaration
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
     from signalbus_retry.failure import Failure
@@ -72,7 +74,8 @@ def print_failures(failures: t.Sequence[Failure], *, as_json: bool) -> None:
 
 
 def print_signal(
-    description: str,
+    declaration: Declaration,
+    key: PrimaryKey,
     columns: t.Mapping[str, t.Any],
     failure: Failure | None,
     *,
@@ -80,10 +83,10 @@ def print_signal(
 ) -> None:
     """Print one signal: its columns, and what is known of its failures."""
     if as_json:
-        known = {} if failure is None else _json.of_failure(failure)
-        click.echo(_json.dumps({**known, "columns": columns}))
+        signal = _json.of_signal(declaration.model, key, failure)
+        click.echo(_json.dumps({**signal, "columns": columns}))
         return
-    click.echo(escape_controls(description))
+    click.echo(escape_controls(declaration.describe(key)))
     for line in _pairs(columns):
         click.echo(line)
     if failure is None:

@@ -42,7 +42,7 @@ class Park(SignalBusError):  # noqa: N818 the design's
     """
 
     def __init__(self, reason: str | None = None) -> None:
-        super().__init__(reason)
+        super().__init__(reason or "The sender parked the signal.")
 
 
 def is_delay(seconds: object) -> bool:
