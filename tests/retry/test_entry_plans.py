@@ -26,9 +26,8 @@ BURST = 1000
 #: So many entries that to read them all costs more than to look some up.
 MANY = {"postgresql": 100_000, "mariadb": 20_000}
 
-#: How many rows a statement may look at: those of a window, and of a burst behind it.
-#: MariaDB counts a row up to four times.
-BOUND = 5 * BURST
+#: How many rows a statement may look at: those of the largest window, and a bit more.
+BOUND = 10_000
 
 NEVER, EMPTY, FULL = "never analyzed", "analyzed when empty", "analyzed when full"
 
