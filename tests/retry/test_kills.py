@@ -195,13 +195,13 @@ def test_killed_flusher_has_done_all_or_nothing(
 
 
 @pytest.mark.usefixtures("signals")
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize(("burst_count", "times"), [(1, 3), (2, 2)])
+@pytest.mark.parametrize("point", POINTS[1::2])
+@pytest.mark.parametrize("burst_count", [1, 2])
 def test_flusher_that_is_killed_later_has_done_its_first_bursts(
-    states: t.Any, kill: t.Any, flush: t.Any, point: str, burst_count: int, times: int
+    states: t.Any, kill: t.Any, flush: t.Any, point: str, burst_count: int
 ) -> None:
     """Each signal is as it was, or as it shall be; no attempt is counted twice."""
-    kill("flush", burst_count, point, times)
+    kill("flush", burst_count, point, 2)
     seen = states()
     changed = {number for number in BEFORE if seen.get(number) != BEFORE[number]}
 
@@ -212,7 +212,7 @@ def test_flusher_that_is_killed_later_has_done_its_first_bursts(
     assert AFTER == states()
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", POINTS[2:])
 def test_killed_autoflush_has_done_all_or_nothing(
     letter: SignalModel, states: t.Any, kill: t.Any, flush: t.Any, point: str
 ) -> None:
@@ -232,7 +232,6 @@ def test_killed_autoflush_has_done_all_or_nothing(
     ("task", "point", "times"),
     [
         ("replay", "before commit", 1),
-        ("discard", "in between", 1),
         ("discard", "in between", 3),
         ("discard", "before commit", 1),
     ],
