@@ -45,7 +45,11 @@ def failures(
         outbox.sweep()
         choice = outbox.choice(keys, error, parked)
         with outbox.transaction() as connection:
-            found = list(_queries.find(outbox.entries, connection, choice))
+            found = [
+                failure
+                for part in choice.parts()
+                for failure in _queries.find(outbox.entries, connection, part)
+            ]
         yield from found
 
 
