@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from signalbus_retry import _clock
 from signalbus_retry import _keys
+from signalbus_retry.failure import MAX_TEXT
+from signalbus_retry.failure import MAX_TYPE
 from signalbus_retry.failure import Failure
 
 if t.TYPE_CHECKING:
@@ -106,7 +108,11 @@ class Entries:
         rows = [self._row(failure, connection.dialect) for failure in failures]
         if rows:
             self.delete(connection, [row["id"] for row in rows])
-            connection.execute(sa.insert(self.table), rows)
+            try:
+                connection.execute(sa.insert(self.table), rows)
+            except UnicodeEncodeError:  # the connection does not have all characters
+                self.delete(connection, [row["id"] for row in rows])
+                connection.execute(sa.insert(self.table), list(map(_in_ascii, rows)))
 
     def clear(self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]) -> int:
         """Delete the entries of the signals with *keys*; return how many there were."""
@@ -181,6 +187,15 @@ class Entries:
     ) -> t.Iterator[t.Any]:
         for some in _slices(list(values)):
             yield from connection.execute(statement, {"values": some}).all()
+
+
+def _in_ascii(row: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return *row* with an error that any connection can say."""
+    error = {
+        name: row[name].encode("ascii", "backslashreplace").decode()[:length]
+        for name, length in (("error_type", MAX_TYPE), ("error_text", MAX_TEXT))
+    }
+    return {**row, **error}
 
 
 def _values(name: str) -> sa.BindParameter[t.Any]:
