@@ -12,6 +12,9 @@ if t.TYPE_CHECKING:
 
     from signalbus_retry._entries import Entries
 
+#: How many keys one statement names at most.
+_MAX_KEYS: t.Final = 10_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -22,9 +25,22 @@ class Choice:
     :param parked: whether they are parked; ``None`` for both.
     """
 
-    keys: t.Collection[PrimaryKey] | None = None
+    keys: list[PrimaryKey] | None = None
     error: str | None = None
     parked: bool | None = None
+
+    def of_all(self) -> Choice:
+        """Return the same choice among all keys."""
+        return dataclasses.replace(self, keys=None)
+
+    def parts(self) -> t.Iterator[Choice]:
+        """Yield choices of so few keys that a statement can name them."""
+        if self.keys is None:
+            yield self
+            return
+        for start in range(0, len(self.keys), _MAX_KEYS):
+            some = self.keys[start : start + _MAX_KEYS]
+            yield dataclasses.replace(self, keys=some)
 
     def condition(self, entries: Entries) -> sa.ColumnElement[bool]:
         """Return the condition of their entries."""

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from signalbus_retry import _clock
 from signalbus_retry import _keys
+from signalbus_retry.failure import MAX_TEXT
+from signalbus_retry.failure import MAX_TYPE
 from signalbus_retry.failure import Failure
 
 if t.TYPE_CHECKING:
@@ -39,14 +41,17 @@ class Entries:
         self._name = declaration.table.fullname
         self._has_numbers = _keys.has_numbers(declaration)
         columns = table.c
-        self.is_own = columns.table_name == self._name
+        in_table = columns.table_name == self._name
+        self.is_own = in_table
+        if declaration.mapper.polymorphic_on is not None:  # others may have its table
+            self.is_own = in_table & (columns.model == declaration.model.__name__)
         state = sa.case(
             (columns.next_attempt_at.is_(None), sa.literal_column(str(PARKED))),
             (columns.next_attempt_at <= _clock.now(), sa.literal_column(str(DUE))),
             else_=sa.literal_column(str(WAITING)),
         )
-        numbers = sa.select(columns.number, state).where(self.is_own)
-        self._any = sa.select(columns.id).where(self.is_own).limit(1)
+        numbers = sa.select(columns.number, state).where(in_table)
+        self._any = sa.select(columns.id).where(in_table).limit(1)
         self._in_range = numbers.where(
             columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
         )
@@ -69,7 +74,7 @@ class Entries:
 
     def page(
         self, connection: sa.Connection, after: str, count: int
-    ) -> dict[str, PrimaryKey]:
+    ) -> dict[str, PrimaryKey | None]:
         """Return the keys of the *count* entries after the one with this ``id``."""
         params = {"after": after, "count": count}
         return self.keys_of(connection.execute(self._page, params))
@@ -102,23 +107,27 @@ class Entries:
         """Write *failures*, in the place of what was known of these signals."""
         rows = [self._row(failure, connection.dialect) for failure in failures]
         if rows:
-            self._delete(connection, [row["id"] for row in rows])
-            connection.execute(sa.insert(self.table), rows)
+            self.delete(connection, [row["id"] for row in rows])
+            try:
+                connection.execute(sa.insert(self.table), rows)
+            except UnicodeEncodeError:  # the connection does not have all characters
+                self.delete(connection, [row["id"] for row in rows])
+                connection.execute(sa.insert(self.table), list(map(_in_ascii, rows)))
 
     def clear(self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]) -> int:
         """Delete the entries of the signals with *keys*; return how many there were."""
-        return self._delete(connection, [self.identify(key) for key in keys])
+        return self.delete(connection, [self.identify(key) for key in keys])
 
     def identify(self, key: PrimaryKey) -> str:
         """Return the ``id`` of the entry of the signal with this *key*."""
         return _keys.identify(self.declaration, key)
 
-    def failure(self, row: sa.Row[t.Any], key: PrimaryKey | None = None) -> Failure:
-        """Return what a *row* of the table says."""
+    def failure(self, row: sa.Row[t.Any], key: PrimaryKey) -> Failure:
+        """Return what a *row* of the table says of the signal with this *key*."""
         next_attempt_at = row.next_attempt_at
         return Failure(
             model=self.declaration.model,
-            key=key or _keys.from_json(self.declaration, row.key),
+            key=key,
             attempts=row.attempts,
             first_failed_at=_clock.as_utc(row.first_failed_at),
             last_failed_at=_clock.as_utc(row.last_failed_at),
@@ -127,8 +136,11 @@ class Entries:
             error_text=row.error_text,
         )
 
-    def keys_of(self, rows: t.Iterable[sa.Row[t.Any]]) -> dict[str, PrimaryKey]:
-        """Return the keys in *rows* of entries, by their ``id``."""
+    def keys_of(self, rows: t.Iterable[sa.Row[t.Any]]) -> dict[str, PrimaryKey | None]:
+        """Return the keys in *rows* of entries, by their ``id``.
+
+        ``None`` for one that the model cannot have.
+        """
         return {row.id: _keys.from_json(self.declaration, row.key) for row in rows}
 
     def _states_by_number(
@@ -152,7 +164,7 @@ class Entries:
             "id": self.identify(failure.key),
             "table_name": self._name,
             "model": self.declaration.model.__name__,
-            "key": _keys.as_json(failure.key),
+            "key": _keys.as_json(self.declaration, failure.key),
             "number": failure.key[0] if self._has_numbers else None,
             "attempts": failure.attempts,
             "first_failed_at": _clock.as_stored(failure.first_failed_at, dialect),
@@ -162,7 +174,8 @@ class Entries:
             "error_text": failure.error_text,
         }
 
-    def _delete(self, connection: sa.Connection, ids: t.Sequence[str]) -> int:
+    def delete(self, connection: sa.Connection, ids: t.Sequence[str]) -> int:
+        """Delete the entries with these *ids*; return how many there were."""
         return sum(
             connection.execute(self._clear, {"values": some}).rowcount
             for some in _slices(ids)
@@ -174,6 +187,15 @@ class Entries:
     ) -> t.Iterator[t.Any]:
         for some in _slices(list(values)):
             yield from connection.execute(statement, {"values": some}).all()
+
+
+def _in_ascii(row: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return *row* with an error that any connection can say."""
+    error = {
+        name: row[name].encode("ascii", "backslashreplace").decode()[:length]
+        for name, length in (("error_type", MAX_TYPE), ("error_text", MAX_TEXT))
+    }
+    return {**row, **error}
 
 
 def _values(name: str) -> sa.BindParameter[t.Any]:

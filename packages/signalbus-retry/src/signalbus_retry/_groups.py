@@ -41,7 +41,11 @@ def failure_groups(
 
 def _groups_of(outbox: Outbox, choice: Choice) -> list[FailureGroup]:
     with outbox.transaction() as connection:
-        found = list(_queries.groups(outbox.entries, connection, choice))
+        found = [
+            group
+            for part in choice.parts()
+            for group in _queries.groups(outbox.entries, connection, part)
+        ]
     merged: dict[tuple[str, str], FailureGroup] = {}
     for group in found:
         alike = (group.error_type, without_values(group.error_text))

@@ -13,14 +13,27 @@ import typing as t
 import uuid
 
 import sqlalchemy as sa
+import sqlalchemy.dialects.mysql as sa_mysql
+import sqlalchemy.engine.default as sa_default
 from signalbus import SignalBusError
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
 if t.TYPE_CHECKING:
     from signalbus import Declaration
     from signalbus.typing import PrimaryKey
 
-#: The largest integer of the column ``number``.
+Kind: t.TypeAlias = "sa.types.TypeEngine[t.Any]"
+
+#: The largest integer of the column ``number``, and the largest one without a sign.
 _MAX_NUMBER: t.Final = 2**63 - 1
+_MAX_UNSIGNED: t.Final = 2**64 - 1
+
+#: The dialect for which types of the application's own convert their values. It is
+#: always the same one, so that a key always has the same JSON.
+_DIALECT: t.Final[sa.Dialect] = sa_default.DefaultDialect()
+
+#: The dialects that have integers without a sign.
+_WITH_UNSIGNED: t.Final = (sa_mysql.dialect(), MariaDBDialect())
 
 
 class KeyFormatError(SignalBusError, ValueError):
@@ -29,20 +42,28 @@ class KeyFormatError(SignalBusError, ValueError):
 
 def identify(declaration: Declaration, key: PrimaryKey) -> str:
     """Return what identifies the signal that has this *key* in its database."""
-    name = f"{declaration.table.fullname}\0{as_json(key)}"
+    name = f"{declaration.table.fullname}\0{as_json(declaration, key)}"
     return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def as_json(key: PrimaryKey) -> str:
+def as_json(declaration: Declaration, key: PrimaryKey) -> str:
     """Return *key* as a JSON array; one that the database returned, always the same."""
-    if len(key) == 1 and type(key[0]) is int:
+    kinds = [column.type for column in declaration.key_columns]
+    if len(key) == 1 and type(key[0]) is int and not _is_decorator(kinds[0]):
         return f"[{key[0]}]"
-    return json.dumps([as_plain(value) for value in key], ensure_ascii=False)
+    plain = [as_plain(_undecorated(*pair)) for pair in zip(kinds, key, strict=True)]
+    return json.dumps(plain, ensure_ascii=False)
 
 
-def from_json(declaration: Declaration, text: str) -> PrimaryKey:
-    """Return the key of which *text* is the JSON."""
-    return _as_key(declaration, json.loads(text))
+def from_json(declaration: Declaration, text: str) -> PrimaryKey | None:
+    """Return the key of which *text* is the JSON.
+
+    ``None`` if the model cannot have such a key: it had keys of other types once.
+    """
+    try:
+        return _as_key(declaration, json.loads(text))
+    except Exception:  # noqa: BLE001 a type of the application's own may do anything
+        return None
 
 
 def parse(declaration: Declaration, text: str) -> PrimaryKey:
@@ -53,7 +74,7 @@ def parse(declaration: Declaration, text: str) -> PrimaryKey:
     for values in _read(text):
         try:
             return _as_key(declaration, values)
-        except (ArithmeticError, KeyError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             continue
     names = ", ".join(str(column.key) for column in declaration.key_columns)
     example = "the value" if len(declaration.key_columns) == 1 else "a JSON array"
@@ -67,11 +88,7 @@ def has_numbers(declaration: Declaration) -> bool:
     """Return whether the keys of a model are single integers of at most 64 bits."""
     columns = declaration.key_columns
     kind = columns[0].type
-    return (
-        len(columns) == 1
-        and isinstance(kind, sa.Integer)
-        and not getattr(kind, "unsigned", False)
-    )
+    return len(columns) == 1 and isinstance(kind, sa.Integer) and not _is_unsigned(kind)
 
 
 def _read(text: str) -> t.Iterator[object]:
@@ -99,7 +116,7 @@ def as_plain(value: t.Any) -> t.Any:
     if isinstance(value, (str, int, float)) or value is None:
         return value
     if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
+        return _in_utc(value).isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
     if isinstance(value, dt.timedelta):
@@ -107,8 +124,29 @@ def as_plain(value: t.Any) -> t.Any:
     return str(value)
 
 
-def _as_value(kind: sa.types.TypeEngine[t.Any], value: t.Any) -> t.Any:
+def _in_utc(value: dt.date | dt.time) -> dt.date | dt.time:
+    """Return a moment in the same form, whatever the time zone of the connection."""
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return value
+    return value.astimezone(dt.timezone.utc)
+
+
+def _undecorated(kind: Kind, value: t.Any) -> t.Any:
+    """Return what a type of the application's own makes of *value*."""
+    if not _is_decorator(kind):
+        return value
+    if _overrides(kind, "process_bind_param"):
+        value = kind.process_bind_param(value, _DIALECT)
+    return _undecorated(kind.load_dialect_impl(_DIALECT), value)
+
+
+def _as_value(kind: Kind, value: t.Any) -> t.Any:
     """Return the value of a column that :func:`as_plain` has made plain."""
+    if _is_decorator(kind):
+        value = _as_value(kind.load_dialect_impl(_DIALECT), value)
+        if _overrides(kind, "process_result_value"):
+            return kind.process_result_value(value, _DIALECT)
+        return value
     enums = getattr(kind, "enum_class", None)
     if enums is not None:
         return enums[value]
@@ -116,16 +154,35 @@ def _as_value(kind: sa.types.TypeEngine[t.Any], value: t.Any) -> t.Any:
         python_type = kind.python_type
     except NotImplementedError:
         return value
+    if python_type is int:
+        return _integer(value, _MAX_UNSIGNED if _is_unsigned(kind) else _MAX_NUMBER)
     return _CONVERTERS.get(python_type, _unchanged)(value)
+
+
+def _is_decorator(kind: Kind) -> t.TypeGuard[sa.TypeDecorator[t.Any]]:
+    """Return whether *kind* converts the values of another type."""
+    return isinstance(kind, sa.TypeDecorator) and not isinstance(kind, sa.Interval)
+
+
+def _overrides(kind: Kind, name: str) -> bool:
+    return getattr(type(kind), name) is not getattr(sa.TypeDecorator, name)
+
+
+def _is_unsigned(kind: Kind) -> bool:
+    """Return whether *kind* has integers without a sign on any database."""
+    return any(
+        getattr(kind.dialect_impl(dialect), "unsigned", False)
+        for dialect in _WITH_UNSIGNED
+    )
 
 
 def _unchanged(value: t.Any) -> t.Any:
     return value
 
 
-def _integer(value: t.Any) -> int:
+def _integer(value: t.Any, maximum: int) -> int:
     number = int(value)
-    if abs(number) > _MAX_NUMBER or isinstance(value, float):
+    if abs(number) > maximum or isinstance(value, float):
         raise ValueError("not an integer of 64 bits")
     return number
 
@@ -144,7 +201,6 @@ def _bytes(value: str) -> bytes:
 
 
 _CONVERTERS: t.Final[dict[type[t.Any], t.Callable[[t.Any], t.Any]]] = {
-    int: _integer,
     str: str,
     float: float,
     bool: _boolean,

@@ -45,7 +45,11 @@ def failures(
         outbox.sweep()
         choice = outbox.choice(keys, error, parked)
         with outbox.transaction() as connection:
-            found = list(_queries.find(outbox.entries, connection, choice))
+            found = [
+                failure
+                for part in choice.parts()
+                for failure in _queries.find(outbox.entries, connection, part)
+            ]
         yield from found
 
 
@@ -65,6 +69,8 @@ def replay(
     """
     count = 0
     for outbox in outboxes(bus, models):
+        if keys is None:
+            outbox.sweep()
         choice = outbox.choice(keys, error, parked)
         for page in outbox.pages(choice):
             count += _replay_page(outbox, choice, page)
@@ -121,6 +127,8 @@ def discard(  # noqa: PLR0913 by name
     """
     count = 0
     for outbox in outboxes(bus, models):
+        if keys is None:
+            outbox.sweep()
         choice = outbox.choice(keys, error, parked)
         for page in outbox.pages(choice):
             count += _discard_page(outbox, choice, page, before)

@@ -94,12 +94,16 @@ class Outbox:
 
     def pages(self, choice: Choice) -> t.Iterator[list[PrimaryKey]]:
         """Yield the keys of the chosen entries, a page at a time."""
+        if choice.keys is not None:
+            for start in range(0, len(choice.keys), PAGE):
+                yield choice.keys[start : start + PAGE]
+            return
         after = ""
         while True:
             with self.transaction() as connection:
                 page = _queries.page(self.entries, connection, choice, after, PAGE)
             if page:
-                yield list(page.values())
+                yield [key for key in page.values() if key is not None]
             if len(page) < PAGE:
                 return
             after = max(page)

@@ -24,13 +24,17 @@ def find(
     columns = entries.table.c
     chosen = sa.select(entries.table).where(choice.condition(entries))
     ordered = chosen.order_by(columns.number, columns.key)
-    for row in connection.execute(ordered).all():
-        yield entries.failure(row)
+    rows = connection.execute(ordered).all()
+    keys = entries.keys_of(rows)
+    for row in rows:
+        key = keys[row.id]
+        if key is not None:
+            yield entries.failure(row, key)
 
 
 def page(
     entries: Entries, connection: sa.Connection, choice: Choice, after: str, count: int
-) -> dict[str, PrimaryKey]:
+) -> dict[str, PrimaryKey | None]:
     """Return the keys of the next *count* chosen entries, by their ``id``.
 
     :param after: the ``id`` of the last entry before them.
@@ -49,7 +53,7 @@ def still(
 ) -> dict[PrimaryKey, Failure]:
     """Return those of *keys*, now locked, that are still chosen."""
     by_id = {entries.identify(key): key for key in keys}
-    chosen = sa.select(entries.table).where(choice.condition(entries))
+    chosen = sa.select(entries.table).where(choice.of_all().condition(entries))
     rows = connection.execute(chosen.where(entries.table.c.id.in_(by_id))).all()
     return {by_id[row.id]: entries.failure(row, by_id[row.id]) for row in rows}
 

@@ -55,11 +55,8 @@ def settle(
         with connection.begin_nested():
             entries.clear(connection, cleared)
             failures = _record(entries, connection, states, failed)
-            if sweeps:
-                memory.sweeper.sweep(connection, entries, SignalRows(bus, model))
     except sa_exc.SQLAlchemyError as error:
-        if is_race(error) or getattr(error, "connection_invalidated", False):
-            raise
+        _raise_if_passing(error)
         memory.forget(connection.engine)
         logger.exception(
             "The failures of %d signals of %s could not be recorded. The next flush"
@@ -68,6 +65,8 @@ def settle(
             model.__name__,
         )
         return None
+    if sweeps:
+        _sweep(memory, entries, connection, SignalRows(bus, model))
     return {failure.key: _seconds(failure) for failure in failures}
 
 
@@ -103,6 +102,27 @@ def _record(
     ]
     entries.write(connection, failures)
     return failures
+
+
+def _sweep(
+    memory: Memory, entries: Entries, connection: sa.Connection, rows: SignalRows
+) -> None:
+    """Forget some signals that are gone. If that fails, it is logged."""
+    try:
+        with connection.begin_nested():
+            memory.sweeper.sweep(connection, entries, rows)
+    except sa_exc.SQLAlchemyError as error:
+        _raise_if_passing(error)
+        logger.exception(
+            "The failures of signals of %s that are gone could not be deleted.",
+            entries.declaration.model.__name__,
+        )
+
+
+def _raise_if_passing(error: Exception) -> None:
+    """Raise *error* if the transaction is lost, but may be tried again."""
+    if is_race(error) or getattr(error, "connection_invalidated", False):
+        raise error
 
 
 def _seconds(failure: Failure) -> float | None:

@@ -35,10 +35,11 @@ class Sweeper:
     ) -> None:
         """Look at the next few entries, in the transaction at hand."""
         model = entries.declaration.model
+        self._next[model] = time.monotonic() + INTERVAL
         last, swept = sweep_some(connection, entries, rows, self._last.get(model, ""))
         self._last[model] = last
-        if not swept:
-            self._next[model] = time.monotonic() + INTERVAL
+        if swept:
+            del self._next[model]
 
 
 def sweep_some(
@@ -53,10 +54,10 @@ def sweep_some(
     page = entries.page(connection, after, WINDOW)
     if not page:
         return "", 0
-    present = set(rows.present(connection, list(page.values())))
-    swept = entries.clear(
-        connection, [key for key in page.values() if key not in present]
-    )
+    keys = [key for key in page.values() if key is not None]
+    # Compared as entries have them: a key from JSON may be of another type.
+    present = {entries.identify(key) for key in rows.present(connection, keys)}
+    swept = entries.delete(connection, [each for each in page if each not in present])
     return (max(page) if len(page) == WINDOW else ""), swept
 
 

@@ -43,8 +43,11 @@ def failure_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("error_type", sa.String(255), nullable=False),
         sa.Column("error_text", sa.Text, nullable=False),
         sa.Index("ix_signalbus_failure_number", "table_name", "number"),
+        # Names of tables may differ in case only.
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
         mariadb_charset="utf8mb4",
+        mariadb_collate="utf8mb4_bin",
     )
 
 

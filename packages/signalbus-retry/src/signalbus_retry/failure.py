@@ -11,6 +11,7 @@ from signalbus.exceptions import describe_error
 
 from signalbus_retry.exceptions import Park
 from signalbus_retry.exceptions import RetryLater
+from signalbus_retry.exceptions import is_delay
 
 if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
@@ -21,8 +22,8 @@ if t.TYPE_CHECKING:
 __all__ = ["Failure", "FailureGroup"]
 
 #: How much of an error is kept, in characters.
-_MAX_TYPE: t.Final = 255
-_MAX_TEXT: t.Final = 10_000
+MAX_TYPE: t.Final = 255
+MAX_TEXT: t.Final = 10_000
 
 #: How many causes of an error are kept with it.
 _MAX_CAUSES: t.Final = 5
@@ -120,17 +121,16 @@ def recorded(
         first_failed_at=before.first_failed_at if before else now,
         last_failed_at=now,
         next_attempt_at=None,
-        error_type=type(error).__name__[:_MAX_TYPE],
+        error_type=type(error).__name__[:MAX_TYPE],
         error_text=_text(error),
     )
 
 
 def attempted(failure: Failure, error: BaseException, policy: RetryPolicy) -> Failure:
     """Return *failure* after one more attempt, waiting if *policy* has another one."""
-    attempts = failure.attempts
-    if not isinstance(error, RetryLater):
-        attempts += 1
-    seconds = _seconds_to_wait(error, attempts, policy)
+    wait = _asked_wait(error)
+    attempts = failure.attempts if wait is not None else failure.attempts + 1
+    seconds = _seconds_to_wait(error, attempts, policy) if wait is None else wait
     next_attempt_at = failure.last_failed_at + dt.timedelta(seconds=seconds or 0)
     return dataclasses.replace(
         failure,
@@ -139,12 +139,19 @@ def attempted(failure: Failure, error: BaseException, policy: RetryPolicy) -> Fa
     )
 
 
+def _asked_wait(error: BaseException) -> float | None:
+    """Return how long the sender asked to wait, if it did.
+
+    A class that is derived from :exc:`RetryLater` may have left that out.
+    """
+    seconds = getattr(error, "seconds", None) if isinstance(error, RetryLater) else None
+    return seconds if is_delay(seconds) else None
+
+
 def _seconds_to_wait(
     error: BaseException, attempts: int, policy: RetryPolicy
 ) -> float | None:
     """Return how long the signal waits, or ``None`` if it is parked."""
-    if isinstance(error, RetryLater):
-        return error.seconds
     if isinstance(error, (Park, *policy.park_on)) or attempts >= policy.max_attempts:
         return None
     return policy.delay(attempts)
@@ -158,7 +165,7 @@ def _text(error: BaseException) -> str:
         parts.append(f"caused by {type(cause).__name__}: {_message(cause)}")
         cause = cause.__cause__
     text = "\n".join(parts).replace("\0", "\\0")
-    return text.encode(errors="backslashreplace").decode()[:_MAX_TEXT]
+    return text.encode(errors="backslashreplace").decode()[:MAX_TEXT]
 
 
 def _message(error: BaseException) -> str:

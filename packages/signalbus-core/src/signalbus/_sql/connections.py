@@ -45,12 +45,14 @@ def connect(
     """
     engine = _engine(db, declaration)
     _refuse_shared_connection(engine)
+    # First: there may be one connection only.
+    keeps_level = engine.dialect.name == "sqlite" or _is_read_committed(engine)
     with engine.connect() as connection:
         if isinstance(engine.pool, sa_pool.SingletonThreadPool):
             _refuse_open_transaction(_driver_connection(connection))
         if not wait_for_disk:
             connection.execution_options(signalbus_wait_for_disk=False)
-        if engine.dialect.name == "sqlite" or _is_read_committed(engine):
+        if keeps_level:
             yield connection
         else:
             with _read_committed(connection):
