@@ -141,6 +141,34 @@ def test_keys_without_a_signal_are_told(flask: t.Any, command: str) -> None:
 
     assert 1 == outcome.status
     assert outcome.err.splitlines()[-1].startswith("Error: ")
+    assert "Apple(id=99)" in outcome.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("orchard")
+@pytest.mark.parametrize("command", ["replay", "park", "discard"])
+def test_only_keys_without_a_signal_are_told(flask: t.Any, command: str) -> None:
+    """Of many keys, those that matched nothing are named; the rest is done."""
+    keys = [word for key in ("1", "99", "98", "99") for word in ("--key", key)]
+    yes = ["--yes"] if command == "discard" else []
+    outcome = flask(command, "Apple", *keys, *yes)
+
+    assert 1 == outcome.status
+    assert ": Apple(id=99), Apple(id=98)." in outcome.err.splitlines()[-1]
+    assert "1 signal " in outcome.out + outcome.err
+
+
+@pytest.mark.usefixtures("orchard")
+@pytest.mark.parametrize("option", [("--error", "boom"), ("--parked",)])
+def test_keys_that_another_option_excludes_are_told(
+    flask: t.Any, option: tuple[str, ...]
+) -> None:
+    """The signal has failed, so the error does not deny it."""
+    key = "2" if option[0] == "--error" else "1"
+    outcome = flask("replay", "Apple", "--key", key, *option)
+
+    assert (
+        f"Error: Not among the failed signals that were chosen: Apple(id={key})."
+    ) == outcome.err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("orchard")
@@ -253,6 +281,12 @@ def test_nothing_failed_is_said(
     assert (0, "") == (outcome.status, outcome.out)
     assert 1 == outcome.err.count("\n")
     assert [] == ask("failures", *options)
+
+
+@pytest.mark.usefixtures("orchard")
+def test_nothing_matched_is_not_nothing_failed(flask: t.Any) -> None:
+    """What was not looked at may have failed."""
+    assert "No failed signal matches.\n" == flask("failures", "--error", "none").err
 
 
 def test_errors_cannot_forge_lines(

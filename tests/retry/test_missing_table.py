@@ -195,6 +195,28 @@ def test_table_that_is_lost_is_reported(
     assert 1 == len(told())
 
 
+def test_table_that_cannot_be_written_is_reported_once(
+    greeting: SignalModel,
+    record: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    execute: t.Any,
+    told: t.Any,
+) -> None:
+    """With the reason, such as a missing privilege, and not in each run."""
+    execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON signalbus_failure"
+        " BEGIN SELECT RAISE(ABORT, 'permission denied'); END"
+    )
+    record(greeting, "bad")
+    for _ in range(3):
+        run()
+    (line,) = told()
+
+    assert "permission denied" in line
+    assert "grant SELECT, INSERT and DELETE" in line
+
+
 @pytest.mark.databases
 @pytest.mark.parametrize(
     "operation",

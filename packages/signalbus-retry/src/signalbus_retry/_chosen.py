@@ -6,10 +6,12 @@ import dataclasses
 import typing as t
 
 import click
+from signalbus.exceptions import escape_controls
 from signalbus_cli.arguments import select_models
 
 from signalbus_retry import _keys
 from signalbus_retry._groups import failure_groups
+from signalbus_retry._operations import failures
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -26,6 +28,7 @@ class Chosen:
     bus: SignalBus
     filters: dict[str, t.Any]
     counted: Counts
+    missing: list[PrimaryKey]
 
     @classmethod
     def of(
@@ -42,24 +45,54 @@ class Chosen:
         if keys:
             if len(models) > 1:
                 raise click.UsageError("With --key, name one signal model.")
-            filters["keys"] = {parse_key(bus, models[0], key) for key in keys}
+            filters["keys"] = parse_keys(bus, models[0], keys)
         counted = dict.fromkeys(models, 0)
         for group in failure_groups(bus, models, **filters):
             counted[group.model] += group.count
-        return cls(bus, filters, counted)
+        missing = []
+        if sum(counted.values()) < len(filters.get("keys", ())):
+            found = {failure.key for failure in failures(bus, models, **filters)}
+            missing = [key for key in filters["keys"] if key not in found]
+        return cls(bus, filters, counted, missing)
 
     def each(self, act: t.Callable[..., int]) -> Counts:
         """Call *act* for each model, and return of how many signals it was done."""
         return {model: act(self.bus, [model], **self.filters) for model in self.counted}
 
     def refuse_missing(self) -> None:
-        """Exit with an error if a key that the user named matches nothing."""
-        missing = len(self.filters.get("keys", ())) - sum(self.counted.values())
-        if missing > 0:
-            what = "1 key matches" if missing == 1 else f"{missing:,} keys match"
-            raise click.ClickException(f"{what} no signal that has failed like this.")
+        """Exit with an error that names the signals that did not match."""
+        if not self.missing:
+            return
+        (model,) = self.counted
+        is_narrowed = self.filters["error"] or self.filters["parked"]
+        chosen = " that were chosen" if is_narrowed else ""
+        signals = _describe(self.bus, model, self.missing)
+        raise click.ClickException(f"Not among the failed signals{chosen}: {signals}.")
 
 
-def parse_key(bus: SignalBus, model: SignalModel, text: str) -> PrimaryKey:
-    """Return the primary key that the user has typed."""
-    return _keys.parse(bus.declaration(model), text)
+def parse_keys(
+    bus: SignalBus, model: SignalModel, texts: t.Iterable[str]
+) -> list[PrimaryKey]:
+    """Return the primary keys that the user has typed, each once."""
+    declaration = bus.declaration(model)
+    return list(dict.fromkeys(_keys.parse(declaration, text) for text in texts))
+
+
+def refuse_gone(
+    bus: SignalBus,
+    model: SignalModel,
+    keys: t.Iterable[PrimaryKey],
+    present: t.Collection[PrimaryKey],
+) -> None:
+    """Exit with an error that names the *keys* which no signal has."""
+    gone = [key for key in keys if key not in present]
+    if gone:
+        raise click.ClickException(
+            f"Not pending: {_describe(bus, model, gone)}. What is not pending was sent"
+            " or deleted, or never recorded."
+        )
+
+
+def _describe(bus: SignalBus, model: SignalModel, keys: t.Iterable[PrimaryKey]) -> str:
+    describe = bus.declaration(model).describe
+    return ", ".join(escape_controls(describe(key)) for key in keys)

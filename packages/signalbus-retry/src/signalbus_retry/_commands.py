@@ -13,7 +13,8 @@ from signalbus_cli.arguments import select_models
 
 from signalbus_retry import _output
 from signalbus_retry._chosen import Chosen
-from signalbus_retry._chosen import parse_key
+from signalbus_retry._chosen import parse_keys
+from signalbus_retry._chosen import refuse_gone
 from signalbus_retry._groups import failure_groups
 from signalbus_retry._operations import discard as discard_signals
 from signalbus_retry._operations import failures as find_failures
@@ -79,9 +80,17 @@ def failures(  # noqa: PLR0913, PLR0917 click passes them by name
         if as_list:
             found = list(find_failures(bus, models, error=error, parked=state))
             _output.print_failures(found, as_json=as_json)
+            is_empty = not found
         else:
             groups = failure_groups(bus, models, error=error, parked=state)
             _output.print_groups(groups, as_json=as_json)
+            is_empty = not groups
+    if is_empty and not as_json:
+        is_narrowed = names or error or parked or retrying
+        nothing = (
+            "No failed signal matches." if is_narrowed else "No signal has failed."
+        )
+        click.echo(nothing, err=True)
 
 
 @click.command()
@@ -95,11 +104,12 @@ def show(name: str, key: str, as_json: bool) -> None:
     """
     with bus_of_app() as bus:
         (model,) = select_models(bus, [name], strict=True)
+        wanted = parse_keys(bus, model, [key])
         rows = SignalRows(bus, model)
         with rows.transaction() as connection:
-            found = rows.read(connection, [parse_key(bus, model, key)])
+            found = rows.read(connection, wanted)
         if not found:
-            raise click.ClickException(f"{name} has no signal with the key {key}.")
+            refuse_gone(bus, model, wanted, found)
         ((primary_key, columns),) = found.items()
         failure = next(find_failures(bus, [model], keys=[primary_key]), None)
         declaration = bus.declaration(model)
@@ -148,14 +158,14 @@ def park(
     """
     with bus_of_app() as bus:
         (model,) = select_models(bus, [name], strict=True)
-        wanted = [parse_key(bus, model, key) for key in keys]
+        wanted = parse_keys(bus, model, keys)
         rows = SignalRows(bus, model)
         with rows.transaction() as connection:
             present = rows.present(connection, wanted)
         count = len(present) if dry_run else park_signals(bus, model, wanted, reason)
     _output.print_counts("park", {model: count}, dry_run=dry_run, as_json=as_json)
-    if len(present) < len(set(wanted)):
-        raise click.ClickException(f"Some of these keys have no signal of {name}.")
+    if len(present) < len(wanted):
+        refuse_gone(bus, model, wanted, present)
 
 
 @click.command()

@@ -78,7 +78,7 @@ class Memory:
         except sa_exc.DBAPIError as error:
             if error.connection_invalidated or is_race(error):
                 raise
-            self._log_unusable(engine, error)
+            self.report_unusable(engine, error)
             return False
         self._usable.add(engine)
         return True
@@ -87,7 +87,8 @@ class Memory:
         """Ask again whether the database has the table."""
         self._usable.discard(engine)
 
-    def _log_unusable(self, engine: sa.Engine, error: Exception) -> None:
+    def report_unusable(self, engine: sa.Engine, error: Exception) -> None:
+        """Log that the table cannot be read or written, once in ten minutes."""
         now = time.monotonic()
         if now - self._logged.get(engine, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
             return

@@ -90,7 +90,7 @@ def print_signal(
     for line in _pairs(columns):
         click.echo(line)
     if failure is None:
-        click.echo("It has not failed.")
+        click.echo("\nIt has not failed.")
         return
     click.echo(f"\nattempts      {failure.attempts:,}")
     click.echo(f"first failed  {failure.first_failed_at:%Y-%m-%d %H:%M:%S} UTC")
@@ -139,8 +139,6 @@ def print_discarded(failure: Failure, columns: t.Mapping[str, t.Any]) -> None:
 def _print_table(
     headers: t.Sequence[str], rows: t.Sequence[t.Sequence[str | int]]
 ) -> None:
-    if not rows:
-        click.echo("No signal has failed.", err=True)
     for line in format_table(headers, rows):
         click.echo(line)
 

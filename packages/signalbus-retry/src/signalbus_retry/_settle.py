@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 import sqlalchemy.exc as sa_exc
@@ -26,8 +25,6 @@ if t.TYPE_CHECKING:
     from signalbus_retry._memory import Memory
     from signalbus_retry.failure import Failure
 
-logger = logging.getLogger("signalbus.retry")
-
 
 def settle(
     bus: Bus,
@@ -39,8 +36,8 @@ def settle(
     """Clear the entries of what was *sent*, and write those of what *failed*.
 
     Without entries and failures, nothing is executed. If something cannot be written,
-    that is logged, and the burst goes on: the signals are tried again at the next
-    flush, as if they had not been tried.
+    that is logged once in ten minutes, and the burst goes on: the signals are tried
+    again at the next flush, as if they had not been tried.
     """
     memory = memory_of(bus)
     entries = memory.usable_entries(bus, model, connection)
@@ -58,12 +55,7 @@ def settle(
     except sa_exc.SQLAlchemyError as error:
         _raise_if_passing(error)
         memory.forget(connection.engine)
-        logger.exception(
-            "The failures of %d signals of %s could not be recorded. The next flush"
-            " tries these signals again.",
-            len(failed),
-            model.__name__,
-        )
+        memory.report_unusable(connection.engine, error)
         return None
     if sweeps:
         _sweep(memory, entries, connection, SignalRows(bus, model))
