@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -50,6 +51,29 @@ def test_flush_runs_at_read_committed(
     }
 
     assert {"READ COMMITTED"} == levels
+
+
+class EndError(BaseException):
+    """Ends a process in the middle of something."""
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_interrupted_commit_is_not_made_up_for(
+    bus: SignalBus, db: SQLAlchemy, app_ctx: object, new_model: t.Any, record: t.Any
+) -> None:
+    """Not even when the connection gets its level back: on MariaDB, that commits."""
+
+    def end(_: sa.Connection) -> None:
+        raise EndError
+
+    greeting = new_model()
+    record(greeting, "a")
+    sa.event.listen(db.engine, "commit", end)
+    with pytest.raises(EndError):
+        bus.flush()
+    sa.event.remove(db.engine, "commit", end)
+
+    assert {greeting: 1} == bus.count_pending([greeting])
 
 
 @pytest.mark.databases("postgresql", "mariadb")

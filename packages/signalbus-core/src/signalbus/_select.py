@@ -19,10 +19,10 @@ if t.TYPE_CHECKING:
     from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
 
-#: How many keys are read ahead, without locks: at first, and at most. The number grows
-#: while all of them are held back.
+#: How many keys are read ahead, without locks: at first, and while all of them are held
+#: back. For many more, PostgreSQL may rather read and sort the whole table.
 KEYS_AHEAD = 1000
-MAX_KEYS_AHEAD = 10_000
+MAX_KEYS_AHEAD = 2000
 
 
 class Rows(t.Protocol):
@@ -122,7 +122,7 @@ class Selection:
             found = held.among(connection, keys) if held and keys else {}
         rows.passed_keys(keys, self._ahead)
         free = self._without(found, keys)
-        self._ahead = KEYS_AHEAD if free else min(2 * self._ahead, MAX_KEYS_AHEAD)
+        self._ahead = KEYS_AHEAD if free else MAX_KEYS_AHEAD
         self._window = rows.window(free) if free else None
         self._reads_ahead = bool(found)
         self.ended = self._is_end(found)

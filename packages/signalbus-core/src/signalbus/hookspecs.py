@@ -136,12 +136,12 @@ def signalbus_held_back(
     """Return which signals of *model* must not be sent in this run, if there are any.
 
     Called when a run reaches a model, outside a transaction of yours: what you execute
-    on *connection* is rolled back. Return ``None`` if nothing is held back, which then
-    costs nothing more. If you would have to look that up, return an object: it is asked
-    once a burst, which costs what it executes. Signals that are held back stay pending,
-    and are not reported.
-    Of several plugins, each may hold signals back; ``True`` wins over ``False``. If an
-    implementation raises, the run leaves the model, and reports the error.
+    on *connection* is rolled back unless you commit it. Return ``None`` if nothing is
+    held back, which then costs nothing more. If you would have to look that up, return
+    an object: it is asked once a burst, which costs what it executes. Signals that are
+    held back stay pending, and are not reported. Of several plugins, each may hold
+    signals back; ``True`` wins over ``False``. If an implementation raises, the run
+    leaves the model, and reports the error.
     """
 
 

@@ -16,8 +16,9 @@ if t.TYPE_CHECKING:
     from signalbus import Declaration
     from signalbus.typing import PrimaryKey
 
-#: How many values one statement names at most.
-MAX_VALUES: t.Final = 1000
+#: How many values one statement names at most. For more, PostgreSQL may rather read the
+#: whole table, while it has no statistics.
+MAX_VALUES: t.Final = 200
 
 
 #: What a flush must know of a failed signal. Numbers, since there may be very many.
@@ -59,9 +60,11 @@ class Entries:
         self._of_ids = sa.select(columns.id, state).where(
             columns.id.in_(_values("values"))
         )
+        # Of all tables: to look for one of them might be to read all entries.
+        own = sa.case((self.is_own, 1), else_=0).label("own")
         self._page = (
-            sa.select(columns.id, columns.key)
-            .where(self.is_own, columns.id > sa.bindparam("after"))
+            sa.select(columns.id, columns.key, own)
+            .where(columns.id > sa.bindparam("after"))
             .order_by(columns.id)
             .limit(sa.bindparam("count", type_=sa.Integer))
         )
@@ -74,10 +77,16 @@ class Entries:
 
     def page(
         self, connection: sa.Connection, after: str, count: int
-    ) -> dict[str, PrimaryKey | None]:
-        """Return the keys of the *count* entries after the one with this ``id``."""
+    ) -> tuple[dict[str, PrimaryKey | None], str]:
+        """Return the keys of the *count* entries after the one with this ``id``.
+
+        Those of other models count, and are left out. Also return the ``id`` of the
+        last one, which is empty if there are no more.
+        """
         params = {"after": after, "count": count}
-        return self.keys_of(connection.execute(self._page, params))
+        rows = connection.execute(self._page, params).all()
+        last = rows[-1].id if len(rows) == count else ""
+        return self.keys_of(row for row in rows if row.own), last
 
     def states(self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]) -> States:
         """Return the states of those of *keys* whose signals have failed."""

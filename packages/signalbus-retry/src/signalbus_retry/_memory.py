@@ -10,9 +10,9 @@ import weakref
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
-from signalbus.retry import is_race
 
 from signalbus_retry._entries import Entries
+from signalbus_retry._errors import is_passing
 from signalbus_retry._sweep import Sweeper
 from signalbus_retry._table import find_table
 
@@ -76,7 +76,7 @@ class Memory:
         try:
             entries.probe(connection)
         except sa_exc.DBAPIError as error:
-            if error.connection_invalidated or is_race(error):
+            if is_passing(error):
                 raise
             self.report_unusable(engine, error)
             return False

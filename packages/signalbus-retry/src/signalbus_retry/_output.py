@@ -114,7 +114,8 @@ def print_counts(
     """
     if as_json:
         by_name = {model.__name__: count for model, count in counts.items()}
-        click.echo(_json.dumps({"action": action, "dry_run": dry_run, **by_name}))
+        document = {"action": action, "dry_run": dry_run, "signals": by_name}
+        click.echo(_json.dumps(document))
         return
     done = _DONE[action][dry_run]
     for model, count in counts.items():

@@ -5,10 +5,9 @@ from __future__ import annotations
 import typing as t
 
 import sqlalchemy.exc as sa_exc
-from signalbus.retry import is_race
-from signalbus.rows import SignalRows
 
 from signalbus_retry import _clock
+from signalbus_retry._errors import is_passing
 from signalbus_retry._memory import memory_of
 from signalbus_retry._models import policy_of
 from signalbus_retry.failure import attempted
@@ -45,20 +44,18 @@ def settle(
         return None
     states = _states(memory, entries, connection, [*sent, *failed])
     cleared = [key for key in sent if key in states] if states else []
-    sweeps = memory.sweeper.is_due(model)
-    if not (cleared or failed or sweeps):
+    if not (cleared or failed):
         return None
     try:
         with connection.begin_nested():
             entries.clear(connection, cleared)
             failures = _record(entries, connection, states, failed)
     except sa_exc.SQLAlchemyError as error:
-        _raise_if_passing(error)
+        if is_passing(error):
+            raise
         memory.forget(connection.engine)
         memory.report_unusable(connection.engine, error)
         return None
-    if sweeps:
-        _sweep(memory, entries, connection, SignalRows(bus, model))
     return {failure.key: _seconds(failure) for failure in failures}
 
 
@@ -94,27 +91,6 @@ def _record(
     ]
     entries.write(connection, failures)
     return failures
-
-
-def _sweep(
-    memory: Memory, entries: Entries, connection: sa.Connection, rows: SignalRows
-) -> None:
-    """Forget some signals that are gone. If that fails, it is logged."""
-    try:
-        with connection.begin_nested():
-            memory.sweeper.sweep(connection, entries, rows)
-    except sa_exc.SQLAlchemyError as error:
-        _raise_if_passing(error)
-        logger.exception(
-            "The failures of signals of %s that are gone could not be deleted.",
-            entries.declaration.model.__name__,
-        )
-
-
-def _raise_if_passing(error: Exception) -> None:
-    """Raise *error* if the transaction is lost, but may be tried again."""
-    if is_race(error) or getattr(error, "connection_invalidated", False):
-        raise error
 
 
 def _seconds(failure: Failure) -> float | None:

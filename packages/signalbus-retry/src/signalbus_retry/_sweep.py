@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import typing as t
+
+import sqlalchemy.exc as sa_exc
+from signalbus.exceptions import describe_error
+
+from signalbus_retry._errors import is_passing
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -11,6 +17,8 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
     from signalbus_retry._entries import Entries
+
+logger = logging.getLogger("signalbus.retry")
 
 #: How many entries a flush looks at, at most.
 WINDOW: t.Final = 500
@@ -26,17 +34,34 @@ class Sweeper:
         self._next: dict[SignalModel, float] = {}
         self._last: dict[SignalModel, str] = {}
 
-    def is_due(self, model: SignalModel) -> bool:
-        """Return whether it is time to look at entries of *model*."""
-        return time.monotonic() >= self._next.get(model, 0.0)
-
-    def sweep(
+    def sweep_if_due(
         self, connection: sa.Connection, entries: Entries, rows: SignalRows
     ) -> None:
-        """Look at the next few entries, in the transaction at hand."""
+        """Look at the next few entries, in a transaction of its own on *connection*.
+
+        If that fails, a flush can do without: it is logged.
+
+        :raises SQLAlchemyError: if the connection is lost, or the error may pass.
+        """
         model = entries.declaration.model
+        if time.monotonic() < self._next.get(model, 0.0):
+            return
         self._next[model] = time.monotonic() + INTERVAL
-        last, swept = sweep_some(connection, entries, rows, self._last.get(model, ""))
+        try:
+            last, swept = sweep_some(
+                connection, entries, rows, self._last.get(model, "")
+            )
+            connection.commit()
+        except sa_exc.SQLAlchemyError as error:
+            connection.rollback()
+            if is_passing(error):
+                raise
+            logger.warning(
+                "The failures of signals of %s that are gone could not be deleted: %s",
+                model.__name__,
+                describe_error(error),
+            )
+            return
         self._last[model] = last
         if swept:
             del self._next[model]
@@ -51,14 +76,12 @@ def sweep_some(
     :returns: the ``id`` of the last entry, empty if there are no more, and the number
         of those deleted.
     """
-    page = entries.page(connection, after, WINDOW)
-    if not page:
-        return "", 0
+    page, last = entries.page(connection, after, WINDOW)
     keys = [key for key in page.values() if key is not None]
     # Compared as entries have them: a key from JSON may be of another type.
     present = {entries.identify(key) for key in rows.present(connection, keys)}
     swept = entries.delete(connection, [each for each in page if each not in present])
-    return (max(page) if len(page) == WINDOW else ""), swept
+    return last, swept
 
 
 def sweep_all(entries: Entries, rows: SignalRows) -> None:

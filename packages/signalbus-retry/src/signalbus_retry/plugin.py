@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from signalbus import hookimpl
+from signalbus.rows import SignalRows
 
 from signalbus_retry import _models
 from signalbus_retry._held import FailedSignals
@@ -65,6 +66,7 @@ def signalbus_held_back(
     entries = memory.usable_entries(bus, model, connection)
     if entries is None:
         return None
+    memory.sweeper.sweep_if_due(connection, entries, SignalRows(bus, model))
     return FailedSignals(memory, entries, skips_parked=_models.skips_parked(model))
 
 

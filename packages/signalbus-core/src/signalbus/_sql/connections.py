@@ -70,6 +70,9 @@ def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
     connection.execution_options(signalbus_level=ISOLATION)
     try:
         yield
+    except BaseException:
+        _roll_back(connection)
+        raise
     finally:
         _reset_level(connection)
 
@@ -90,6 +93,13 @@ def _set_level(connection: sa.Connection) -> None:
         finally:
             connection.rollback()
         raise
+
+
+def _roll_back(connection: sa.Connection) -> None:
+    """Undo what an interrupted commit has left: on MySQL, to set the level commits."""
+    if not connection.invalidated:
+        with contextlib.suppress(Exception):  # _reset_level finds out what is broken
+            _driver_connection(connection).rollback()
 
 
 def _reset_level(connection: sa.Connection) -> None:
