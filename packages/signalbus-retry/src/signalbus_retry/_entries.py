@@ -145,7 +145,7 @@ class Entries:
             error_text=row.error_text,
         )
 
-    def keys_of(self, rows: t.Iterable[sa.Row[t.Any]]) -> dict[str, PrimaryKey | None]:
+    def keys_of(self, rows: t.Iterable[t.Any]) -> dict[str, PrimaryKey | None]:
         """Return the keys in *rows* of entries, by their ``id``.
 
         ``None`` for one that the model cannot have.

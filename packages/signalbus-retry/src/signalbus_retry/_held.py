@@ -9,6 +9,7 @@ import sqlalchemy.exc as sa_exc
 from signalbus_retry._entries import DUE
 from signalbus_retry._entries import PARKED
 from signalbus_retry._entries import WAITING
+from signalbus_retry._errors import is_passing
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -39,8 +40,9 @@ class FailedSignals:
         """
         try:
             states = self._entries.states(connection, keys)
-        except sa_exc.DBAPIError:
-            self._memory.forget(connection.engine)
+        except sa_exc.DBAPIError as error:
+            if not is_passing(error):
+                self._memory.report_unusable(connection.engine, error)
             raise
         transaction = connection.get_transaction()
         if transaction is not None:

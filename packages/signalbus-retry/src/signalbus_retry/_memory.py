@@ -10,6 +10,7 @@ import weakref
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
+from signalbus.rows import SignalRows
 
 from signalbus_retry._entries import Entries
 from signalbus_retry._errors import is_passing
@@ -36,7 +37,7 @@ class Memory:
         self.states: weakref.WeakKeyDictionary[sa.Transaction, States] = (
             weakref.WeakKeyDictionary()
         )
-        self.sweeper = Sweeper()
+        self._sweeper = Sweeper()
         self._entries: dict[SignalModel, Entries | None] = {}
         self._usable: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
         self._logged: weakref.WeakKeyDictionary[sa.Engine, float] = (
@@ -60,35 +61,37 @@ class Memory:
         is_usable = connection.engine in self._usable
         return self.entries(bus, model) if is_usable else None
 
-    def probe(self, bus: Bus, model: SignalModel, connection: sa.Connection) -> bool:
-        """Return whether the database has the table, and log it if not.
+    def prepare(
+        self, bus: Bus, model: SignalModel, connection: sa.Connection
+    ) -> Entries | None:
+        """Return the entries of *model*, after a look for those of signals gone.
 
-        The database is asked until it has it.
+        ``None`` if the database does not have the table, which is logged; it is asked
+        until it has it.
 
         :raises SQLAlchemyError: if the database is down.
         """
-        engine = connection.engine
-        if engine in self._usable:
-            return True
         entries = self.entries(bus, model)
         if entries is None:
-            return False
+            return None
         try:
-            entries.probe(connection)
+            if connection.engine not in self._usable:
+                entries.probe(connection)
+                self._usable.add(connection.engine)
+            self._sweeper.sweep_if_due(connection, entries, SignalRows(bus, model))
         except sa_exc.DBAPIError as error:
             if is_passing(error):
                 raise
-            self.report_unusable(engine, error)
-            return False
-        self._usable.add(engine)
-        return True
-
-    def forget(self, engine: sa.Engine) -> None:
-        """Ask again whether the database has the table."""
-        self._usable.discard(engine)
+            self.report_unusable(connection.engine, error)
+            return None
+        return entries
 
     def report_unusable(self, engine: sa.Engine, error: Exception) -> None:
-        """Log that the table cannot be read or written, once in ten minutes."""
+        """Log that the table cannot be read or written, once in ten minutes.
+
+        The database is asked again whether it has the table.
+        """
+        self._usable.discard(engine)
         now = time.monotonic()
         if now - self._logged.get(engine, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
             return

@@ -53,7 +53,6 @@ def settle(
     except sa_exc.SQLAlchemyError as error:
         if is_passing(error):
             raise
-        memory.forget(connection.engine)
         memory.report_unusable(connection.engine, error)
         return None
     return {failure.key: _seconds(failure) for failure in failures}

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import typing as t
-
-import sqlalchemy.exc as sa_exc
-from signalbus.exceptions import describe_error
-
-from signalbus_retry._errors import is_passing
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -17,8 +11,6 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
     from signalbus_retry._entries import Entries
-
-logger = logging.getLogger("signalbus.retry")
 
 #: How many entries a flush looks at, at most.
 WINDOW: t.Final = 500
@@ -37,31 +29,13 @@ class Sweeper:
     def sweep_if_due(
         self, connection: sa.Connection, entries: Entries, rows: SignalRows
     ) -> None:
-        """Look at the next few entries, in a transaction of its own on *connection*.
-
-        If that fails, a flush can do without: it is logged.
-
-        :raises SQLAlchemyError: if the connection is lost, or the error may pass.
-        """
+        """Look at the next few entries, in a transaction of its own on *connection*."""
         model = entries.declaration.model
         if time.monotonic() < self._next.get(model, 0.0):
             return
         self._next[model] = time.monotonic() + INTERVAL
-        try:
-            last, swept = sweep_some(
-                connection, entries, rows, self._last.get(model, "")
-            )
-            connection.commit()
-        except sa_exc.SQLAlchemyError as error:
-            connection.rollback()
-            if is_passing(error):
-                raise
-            logger.warning(
-                "The failures of signals of %s that are gone could not be deleted: %s",
-                model.__name__,
-                describe_error(error),
-            )
-            return
+        last, swept = sweep_some(connection, entries, rows, self._last.get(model, ""))
+        connection.commit()
         self._last[model] = last
         if swept:
             del self._next[model]

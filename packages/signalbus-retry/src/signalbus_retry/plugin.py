@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 from signalbus import hookimpl
-from signalbus.rows import SignalRows
 
 from signalbus_retry import _models
 from signalbus_retry._held import FailedSignals
@@ -61,12 +60,9 @@ def signalbus_held_back(
 ) -> HeldBack | None:
     """Hold back the signals of *model* that wait or are parked."""
     memory = memory_of(bus)
-    if not memory.probe(bus, model, connection):
-        return None
-    entries = memory.usable_entries(bus, model, connection)
+    entries = memory.prepare(bus, model, connection)
     if entries is None:
         return None
-    memory.sweeper.sweep_if_due(connection, entries, SignalRows(bus, model))
     return FailedSignals(memory, entries, skips_parked=_models.skips_parked(model))
 
 
