@@ -78,7 +78,7 @@ class Memory:
         except sa_exc.DBAPIError as error:
             if error.connection_invalidated or is_race(error):
                 raise
-            self._log_unusable(engine, error)
+            self.refuse(engine, error)
             return False
         self._usable.add(engine)
         return True
@@ -86,6 +86,11 @@ class Memory:
     def forget(self, engine: sa.Engine) -> None:
         """Ask again whether the database has the table."""
         self._usable.discard(engine)
+
+    def refuse(self, engine: sa.Engine, error: Exception) -> None:
+        """Ask again whether the database has the table, and log why it is not used."""
+        self.forget(engine)
+        self._log_unusable(engine, error)
 
     def _log_unusable(self, engine: sa.Engine, error: Exception) -> None:
         now = time.monotonic()

@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 import sqlalchemy.exc as sa_exc
+from signalbus.exceptions import describe_error
 from signalbus.retry import is_race
 from signalbus.rows import SignalRows
 
@@ -57,13 +58,7 @@ def settle(
             failures = _record(entries, connection, states, failed)
     except sa_exc.SQLAlchemyError as error:
         _raise_if_passing(error)
-        memory.forget(connection.engine)
-        logger.exception(
-            "The failures of %d signals of %s could not be recorded. The next flush"
-            " tries these signals again.",
-            len(failed),
-            model.__name__,
-        )
+        memory.refuse(connection.engine, error)
         return None
     if sweeps:
         _sweep(memory, entries, connection, SignalRows(bus, model))
@@ -113,9 +108,10 @@ def _sweep(
             memory.sweeper.sweep(connection, entries, rows)
     except sa_exc.SQLAlchemyError as error:
         _raise_if_passing(error)
-        logger.exception(
-            "The failures of signals of %s that are gone could not be deleted.",
+        logger.error(  # noqa: TRY400 the traceback has the values of parameters
+            "The failures of signals of %s that are gone could not be deleted: %s",
             entries.declaration.model.__name__,
+            describe_error(error),
         )
 
 
