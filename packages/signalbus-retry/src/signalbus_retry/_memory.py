@@ -17,6 +17,8 @@ from signalbus_retry._sweep import Sweeper
 from signalbus_retry._table import find_table
 
 if t.TYPE_CHECKING:
+    import datetime as dt
+
     from signalbus.typing import Bus
     from signalbus.typing import SignalModel
 
@@ -34,6 +36,10 @@ class Memory:
     def __init__(self) -> None:
         #: What a flush has read under its locks, for the same transaction.
         self.states: weakref.WeakKeyDictionary[sa.Transaction, States] = (
+            weakref.WeakKeyDictionary()
+        )
+        #: When failures were last written, on each connection.
+        self.written: weakref.WeakKeyDictionary[sa.Connection, dt.datetime] = (
             weakref.WeakKeyDictionary()
         )
         self.sweeper = Sweeper()
