@@ -53,8 +53,12 @@ class Entries:
         )
         numbers = sa.select(columns.number, state).where(in_table)
         self._any = sa.select(columns.id).where(in_table).limit(1)
-        self._in_range = numbers.where(
-            columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
+        self._in_range = (
+            numbers.where(
+                columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
+            )
+            .order_by(columns.number)
+            .limit(sa.bindparam("count", type_=sa.Integer))
         )
         self._of_numbers = numbers.where(columns.number.in_(_values("values")))
         self._of_ids = sa.select(columns.id, state).where(
@@ -156,17 +160,25 @@ class Entries:
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> States:
         """Read a range if the keys are one, as those of a scan are."""
-        rows: t.Iterable[t.Any]
-        if sorted(keys) == list(keys):
-            window = {"first": keys[0][0], "last": keys[-1][0]}
-            rows = connection.execute(self._in_range, window).all()
-        else:
+        rows = self._rows_in_range(connection, keys)
+        if rows is None:
             numbers = [number for (number,) in keys]
             rows = self._execute(connection, self._of_numbers, numbers)
         states = {(number,): state for number, state in rows}
         if states.keys() <= set(keys):
             return states
         return {key: states[key] for key in keys if key in states}
+
+    def _rows_in_range(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> t.Iterable[t.Any] | None:
+        """Read a range, or ``None`` if there is far more in it than *keys*."""
+        if sorted(keys) != list(keys):
+            return None
+        count = 2 * len(keys) + 1
+        window = {"first": keys[0][0], "last": keys[-1][0], "count": count}
+        rows = connection.execute(self._in_range, window).all()
+        return rows if len(rows) < count else None
 
     def _row(self, failure: Failure, dialect: sa.Dialect) -> dict[str, t.Any]:
         return {

@@ -18,6 +18,8 @@ from signalbus_retry._sweep import Sweeper
 from signalbus_retry._table import find_table
 
 if t.TYPE_CHECKING:
+    import datetime as dt
+
     from signalbus.typing import Bus
     from signalbus.typing import SignalModel
 
@@ -35,6 +37,10 @@ class Memory:
     def __init__(self) -> None:
         #: What a flush has read under its locks, for the same transaction.
         self.states: weakref.WeakKeyDictionary[sa.Transaction, States] = (
+            weakref.WeakKeyDictionary()
+        )
+        #: When failures were last written, on each connection.
+        self.written: weakref.WeakKeyDictionary[sa.Connection, dt.datetime] = (
             weakref.WeakKeyDictionary()
         )
         self._sweeper = Sweeper()

@@ -49,7 +49,7 @@ def settle(
     try:
         with connection.begin_nested():
             entries.clear(connection, cleared)
-            failures = _record(entries, connection, states, failed)
+            failures = _record(memory, entries, connection, states, failed)
     except sa_exc.SQLAlchemyError as error:
         if is_passing(error):
             raise
@@ -72,24 +72,37 @@ def _states(
 
 
 def _record(
+    memory: Memory,
     entries: Entries,
     connection: sa.Connection,
     states: t.Container[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
 ) -> list[Failure]:
-    """Write what is known of signals now that they have *failed*."""
+    """Write what is known of signals now that they have *failed*.
+
+    If the connection was lost during the commit, that is written once more. What has
+    got through is left as it is: it is the same attempt.
+    """
     if not failed:
         return []
     now = _clock.read(connection)
     before = entries.read(connection, [key for key in failed if key in states])
     model = entries.declaration.model
     policy = policy_of(model)
-    failures = [
+    written = memory.written.get(connection)
+    done = {
+        key: failure
+        for key, failure in before.items()
+        if failure.last_failed_at == written
+    }
+    new = [
         attempted(recorded(model, key, error, now, before.get(key)), error, policy)
         for key, error in failed.items()
+        if key not in done
     ]
-    entries.write(connection, failures)
-    return failures
+    entries.write(connection, new)
+    memory.written[connection] = now
+    return [*done.values(), *new]
 
 
 def _seconds(failure: Failure) -> float | None:
