@@ -40,8 +40,8 @@ def test_table_that_cannot_be_written_is_reported_once(
 #: What makes a database refuse to insert into the table.
 REFUSAL = {
     "sqlite": [
-        "CREATE TRIGGER refuse BEFORE INSERT ON signalbus_failure"
-        " BEGIN SELECT raise(ABORT, 'no'); END"
+        """CREATE TRIGGER refuse BEFORE INSERT ON signalbus_failure
+        BEGIN SELECT raise(ABORT, 'no'); END"""
     ],
     "postgresql": ["ALTER TABLE signalbus_failure ADD CHECK (attempts < 0)"],
     "mariadb": ["ALTER TABLE signalbus_failure ADD CHECK (attempts < 0)"],
