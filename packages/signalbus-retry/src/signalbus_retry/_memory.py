@@ -84,13 +84,30 @@ class Memory:
             if connection.engine not in self._usable:
                 entries.probe(connection)
                 self._usable.add(connection.engine)
-            self._sweeper.sweep_if_due(connection, entries, SignalRows(bus, model))
+            self._sweep(entries, connection, SignalRows(bus, model))
         except sa_exc.DBAPIError as error:
             if is_passing(error):
                 raise
             self.report_unusable(connection.engine, error)
             return None
         return entries
+
+    def _sweep(
+        self, entries: Entries, connection: sa.Connection, rows: SignalRows
+    ) -> None:
+        """Look for entries of signals that are gone. A flush can do without."""
+        try:
+            self._sweeper.sweep_if_due(connection, entries, rows)
+        except sa_exc.DBAPIError as error:
+            if is_passing(error):
+                raise
+            connection.rollback()
+            entries.probe(connection)  # raises if it is the table that is missing
+            logger.error(  # noqa: TRY400 the traceback has the values of parameters
+                "The failures of signals of %s that are gone could not be deleted: %s",
+                entries.declaration.model.__name__,
+                describe_error(error),
+            )
 
     def report_unusable(self, engine: sa.Engine, error: Exception) -> None:
         """Log that the table cannot be read or written, once in ten minutes.
