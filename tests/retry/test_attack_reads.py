@@ -29,11 +29,11 @@ def test_signals_far_apart_cost_no_more(
     read: list[int] = []
 
     def count(connection: object, cursor: t.Any, statement: str, *rest: object) -> None:
-        if "signalbus_failure" in statement and statement.startswith("SELECT"):
+        if "BETWEEN" in statement:  # in a range of the entries' numbers
             read.append(cursor.rowcount)
 
     sa.event.listen(db.engine, "after_cursor_execute", count)
 
     assert 4 == bus.flushordered()
     assert ["a", "b", "b", "b"] == wire.sent
-    assert max(read[:2]) < 100
+    assert read[0] < 10
