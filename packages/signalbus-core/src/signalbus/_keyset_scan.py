@@ -38,7 +38,7 @@ class KeysetScan:
     ) -> list[PrimaryKey]:
         """Return the next keys, including those of rows that others have locked."""
         select = statements.keys_after if self._last else statements.next_keys
-        return list(map(tuple, executor.execute(select, self._params(n)).all()))
+        return statements.read_keys(executor, select, self._params(n))
 
     def keys_ahead(
         self, statements: LockingStatements, executor: Executor, n: int

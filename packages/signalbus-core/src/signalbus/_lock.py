@@ -202,6 +202,27 @@ class LockingStatements:
     def _chosen(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         return self._by_key(select.where(self._among))
 
+    def read_keys(
+        self,
+        executor: sa.Connection | sa_orm.Session,
+        select: sa.Select[t.Any],
+        params: key_conditions.Params,
+    ) -> list[PrimaryKey]:
+        """Return the keys that one of these statements reads: maybe very many.
+
+        Integers are the same to SQLAlchemy and to drivers, which make tuples faster.
+        """
+        result = executor.execute(select, params)
+        if self._has_integer_keys and isinstance(result, sa.CursorResult):
+            return list(result.cursor.fetchall()) if result.cursor else []
+        return list(map(tuple, result.all()))
+
+    @functools.cached_property
+    def _has_integer_keys(self) -> bool:
+        return all(
+            isinstance(column.type, sa.Integer) for column in self._mapper.primary_key
+        )
+
     def lock(
         self,
         connection: sa.Connection,

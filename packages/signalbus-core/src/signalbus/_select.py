@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from signalbus import stopping
 from signalbus._sql import connections
 
 if t.TYPE_CHECKING:
@@ -22,7 +23,10 @@ if t.TYPE_CHECKING:
 #: How many keys are read ahead, without locks: at first, and while all of them are held
 #: back. For many more, PostgreSQL may rather read and sort the whole table.
 KEYS_AHEAD = 1000
-MAX_KEYS_AHEAD = 2000
+MAX_KEYS_AHEAD = 4000
+
+#: How many windows are read in one transaction at most.
+MAX_WINDOWS = 10
 
 
 class Rows(t.Protocol):
@@ -115,11 +119,25 @@ class Selection:
     def read_ahead(
         self, statements: LockingStatements, connection: sa.Connection
     ) -> None:
-        """Read a window of keys, in a transaction of its own. It may have none left."""
-        rows, held = self._all_rows, self._held
+        """Read windows of keys, in a transaction of its own, up to one to be sent.
+
+        There may be none.
+        """
         with connections.transaction(connection):
-            keys = rows.keys_ahead(statements, connection, self._ahead)
-            found = held.among(connection, keys) if held and keys else {}
+            for _ in range(MAX_WINDOWS):
+                self._read_window(statements, connection)
+                if self._window or self.ended or self._all_rows.done:
+                    break
+                if not self._reads_ahead or stopping.is_stopping():
+                    break
+
+    def _read_window(
+        self, statements: LockingStatements, connection: sa.Connection
+    ) -> None:
+        """Read the next window of keys, and leave out what is held back."""
+        rows, held = self._all_rows, self._held
+        keys = rows.keys_ahead(statements, connection, self._ahead)
+        found = held.among(connection, keys) if held and keys else {}
         rows.passed_keys(keys, self._ahead)
         free = self._without(found, keys)
         self._ahead = KEYS_AHEAD if free else MAX_KEYS_AHEAD

@@ -40,7 +40,7 @@ class Entries:
         self.declaration = declaration
         self.table = table
         self._name = declaration.table.fullname
-        self._has_numbers = _keys.has_numbers(declaration)
+        self.has_numbers = _keys.has_numbers(declaration)
         columns = table.c
         in_table = columns.table_name == self._name
         self.is_own = in_table
@@ -57,6 +57,13 @@ class Entries:
             numbers.where(
                 columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
             )
+            .order_by(columns.number)
+            .limit(sa.bindparam("count", type_=sa.Integer))
+        )
+        self._parked_in_range = (
+            sa.select(columns.number)
+            .where(in_table, columns.next_attempt_at.is_(None))
+            .where(columns.number.between(sa.bindparam("first"), sa.bindparam("last")))
             .order_by(columns.number)
             .limit(sa.bindparam("count", type_=sa.Integer))
         )
@@ -96,7 +103,7 @@ class Entries:
         """Return the states of those of *keys* whose signals have failed."""
         if not keys:
             return {}
-        if self._has_numbers:
+        if self.has_numbers:
             return self._states_by_number(connection, keys)
         if connection.execute(self._any).first() is None:
             return {}
@@ -105,6 +112,17 @@ class Entries:
             by_id[entry_id]: state
             for entry_id, state in self._execute(connection, self._of_ids, by_id)
         }
+
+    def are_parked(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> bool:
+        """Return whether all signals with *keys*, which are a range, are parked.
+
+        What the driver returns is compared, since there may be very many.
+        """
+        window = {"first": keys[0][0], "last": keys[-1][0], "count": len(keys) + 1}
+        result = connection.execute(self._parked_in_range, window)
+        return result.cursor is not None and list(result.cursor.fetchall()) == keys
 
     def read(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
@@ -186,7 +204,7 @@ class Entries:
             "table_name": self._name,
             "model": self.declaration.model.__name__,
             "key": _keys.as_json(self.declaration, failure.key),
-            "number": failure.key[0] if self._has_numbers else None,
+            "number": failure.key[0] if self.has_numbers else None,
             "attempts": failure.attempts,
             "first_failed_at": _clock.as_stored(failure.first_failed_at, dialect),
             "last_failed_at": _clock.as_stored(failure.last_failed_at, dialect),

@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
 
     from signalbus_retry._entries import Entries
+    from signalbus_retry._entries import States
     from signalbus_retry._memory import Memory
 
 
@@ -29,6 +30,8 @@ class FailedSignals:
         self._memory = memory
         self._entries = entries
         self._skips_parked = skips_parked
+        #: Whether all that were asked about last are parked: so may be the next ones.
+        self._expects_parked = False
 
     def among(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
@@ -39,13 +42,20 @@ class FailedSignals:
         change it while this one holds the locks.
         """
         try:
+            if self._expects_parked and self._entries.are_parked(connection, keys):
+                return dict.fromkeys(keys, not self._skips_parked)
             states = self._entries.states(connection, keys)
         except sa_exc.DBAPIError as error:
             if not is_passing(error):
                 self._memory.report_unusable(connection.engine, error)
             raise
+        self._expects_parked = self._entries.has_numbers and _are_parked(keys, states)
         transaction = connection.get_transaction()
         if transaction is not None:
             self._memory.states[transaction] = states
         blocks = {WAITING: True, PARKED: not self._skips_parked}
         return {key: blocks[state] for key, state in states.items() if state != DUE}
+
+
+def _are_parked(keys: t.Sequence[PrimaryKey], states: States) -> bool:
+    return len(states) == len(keys) and set(states.values()) == {PARKED}
