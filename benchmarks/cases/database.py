@@ -56,13 +56,17 @@ def flush(job: spec.Job, form: str) -> spec.Steps:
         yield from running.flush(job, **program.idle_sender(form))
 
 
-def inline(job: spec.Job, form: str = "instances") -> spec.Steps:
+def inline(
+    job: spec.Job, form: str = "instances", disabled_plugins: str = "retry"
+) -> spec.Steps:
     """Commit with autoflush and without; tell the difference of the medians."""
-    with program.running(job) as running:
+    with program.running(job, disabled_plugins) as running:
         business, sender = running.model("business"), program.idle_sender(form)
         flushed = running.model("signals", **sender)
         kept = running.model("kept", signalbus_autoflush=False, **sender)
         session = running.db.session
+        if not disabled_plugins:  # one of them has a table
+            running.db.create_all()
 
         def commit(model: t.Any) -> float:
             start = time.perf_counter()

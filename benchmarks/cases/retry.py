@@ -15,8 +15,10 @@ from benchmarks.spec import Case
 from benchmarks.spec import Goal
 from benchmarks.spec import Subject
 
-WITH = "with signalbus-retry"
-BEHIND = "behind 100,000 parked signals"
+WITH = f"{OURS}, with signalbus-retry"
+BEHIND = f"{OURS}, behind 100,000 parked signals"
+WITHOUT = "without signalbus-retry"
+NONE_PARKED = "none parked"
 
 #: Signals in front of all others, and their keys.
 IN_FRONT = sa.text("INSERT INTO signals (id, payload) VALUES (:id, repeat('x', 100))")
@@ -51,25 +53,44 @@ def _park(running: program.Program, model: t.Any, keys: list[tuple[int]]) -> Non
         connection.execute(sa.text("CHECKPOINT"))
 
 
-PARKED = Subject(BEHIND, flush, {"parked": 100_000}, empties_table=False)
+ROWS = (
+    Subject(WITH, flush),
+    Subject(WITHOUT, database.flush, {"form": "rows"}),
+)
+PARKED = (
+    Subject(BEHIND, flush, {"parked": 100_000}, empties_table=False),
+    Subject(NONE_PARKED, flush),
+)
+COMMITS = (
+    Subject(WITH, database.inline, {"form": "rows", "disabled_plugins": ""}),
+    Subject(WITHOUT, database.inline, {"form": "rows"}),
+)
 CASES = (
     Case(
         "retry/healthy",
-        "bursts of 1000, rows, signalbus-retry installed",
-        (Subject(WITH, flush), database.ROWS),
-        Goal(0.95, OURS),
+        "signalbus-retry, nothing fails, bursts of 1000, rows",
+        ROWS,
+        Goal(0.95, WITHOUT),
     ),
     Case(
         "retry/parked",
-        "the same, 100,000 parked in front",
-        (PARKED, Subject(WITH, flush)),
-        Goal(0.8, WITH),
+        "signalbus-retry, 100,000 parked in front, bursts of 1000, rows",
+        PARKED,
+        Goal(0.8, NONE_PARKED),
     ),
     Case(
         "retry/burst-1",
-        "bursts of 1, rows, signalbus-retry installed",
-        (Subject(WITH, flush), database.ROWS),
+        "signalbus-retry, nothing fails, bursts of 1",
+        ROWS,
         size=3000,
         burst=1,
+    ),
+    Case(
+        "retry/autoflush",
+        f"signalbus-retry, {database.INLINE}, rows",
+        COMMITS,
+        unit="µs",
+        size=1000,
+        pending=False,
     ),
 )

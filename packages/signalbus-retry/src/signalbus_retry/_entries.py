@@ -181,15 +181,16 @@ class Entries:
         rows = self._rows_in_range(connection, keys)
         if rows is None:
             numbers = [number for (number,) in keys]
-            rows = self._execute(connection, self._of_numbers, numbers)
+            rows = list(self._execute(connection, self._of_numbers, numbers))
+        if not rows:
+            return {}
         states = {(number,): state for number, state in rows}
-        if states.keys() <= set(keys):
-            return states
-        return {key: states[key] for key in keys if key in states}
+        asked = set(keys)
+        return {key: states[key] for key in states if key in asked}
 
     def _rows_in_range(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
-    ) -> t.Iterable[t.Any] | None:
+    ) -> t.Sequence[t.Any] | None:
         """Read a range, or ``None`` if there is far more in it than *keys*."""
         if sorted(keys) != list(keys):
             return None
