@@ -8,6 +8,10 @@ import sqlalchemy as sa
 
 from signalbus_retry import _clock
 from signalbus_retry import _keys
+from signalbus_retry._range import COUNT
+from signalbus_retry._range import FIRST
+from signalbus_retry._range import LAST
+from signalbus_retry._range import RangeQuery
 from signalbus_retry.failure import MAX_TEXT
 from signalbus_retry.failure import MAX_TYPE
 from signalbus_retry.failure import Failure
@@ -53,19 +57,13 @@ class Entries:
         )
         numbers = sa.select(columns.number, state).where(in_table)
         self._any = sa.select(columns.id).where(in_table).limit(1)
-        self._in_range = (
-            numbers.where(
-                columns.number.between(sa.bindparam("first"), sa.bindparam("last"))
-            )
-            .order_by(columns.number)
-            .limit(sa.bindparam("count", type_=sa.Integer))
+        in_range = columns.number.between(FIRST, LAST)
+        parked = sa.select(columns.number).where(columns.next_attempt_at.is_(None))
+        self._in_range = RangeQuery(
+            numbers.where(in_range).order_by(columns.number).limit(COUNT)
         )
-        self._parked_in_range = (
-            sa.select(columns.number)
-            .where(in_table, columns.next_attempt_at.is_(None))
-            .where(columns.number.between(sa.bindparam("first"), sa.bindparam("last")))
-            .order_by(columns.number)
-            .limit(sa.bindparam("count", type_=sa.Integer))
+        self._parked_in_range = RangeQuery(
+            parked.where(in_table, in_range).order_by(columns.number).limit(COUNT)
         )
         self._of_numbers = numbers.where(columns.number.in_(_values("values")))
         self._of_ids = sa.select(columns.id, state).where(
@@ -120,9 +118,9 @@ class Entries:
 
         What the driver returns is compared, since there may be very many.
         """
-        window = {"first": keys[0][0], "last": keys[-1][0], "count": len(keys) + 1}
-        result = connection.execute(self._parked_in_range, window)
-        return result.cursor is not None and list(result.cursor.fetchall()) == keys
+        count = len(keys) + 1
+        rows = self._parked_in_range.rows(connection, keys[0][0], keys[-1][0], count)
+        return rows == keys
 
     def read(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
@@ -195,8 +193,7 @@ class Entries:
         if sorted(keys) != list(keys):
             return None
         count = 2 * len(keys) + 1
-        window = {"first": keys[0][0], "last": keys[-1][0], "count": count}
-        rows = connection.execute(self._in_range, window).all()
+        rows = self._in_range.rows(connection, keys[0][0], keys[-1][0], count)
         return rows if len(rows) < count else None
 
     def _row(self, failure: Failure, dialect: sa.Dialect) -> dict[str, t.Any]:
