@@ -117,6 +117,25 @@ def test_type_of_the_applications_own(
     assert 1 == discard(bus)
 
 
+@pytest.mark.databases
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1])
+def test_integers_of_64_bits(
+    bus: SignalBus,
+    new_model: t.Any,
+    execute: t.Any,
+    boom: t.Any,
+    run: t.Any,
+    wire: t.Any,
+    number: int,
+) -> None:
+    """The smallest and the largest one are keys like any other."""
+    case = Case(sa.BigInteger, str(number))
+    _signal_that_keeps_its_entry(case, bus, new_model, execute, run)
+
+    assert 2 == wire.tries("bad")
+    assert 1 == discard(bus)
+
+
 POSTGRESQL = {
     "address": Case(postgresql.INET, "'10.0.0.1'"),
     "range": Case(postgresql.INT8RANGE, "'[1,5)'"),

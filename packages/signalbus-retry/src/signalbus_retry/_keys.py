@@ -182,7 +182,7 @@ def _unchanged(value: t.Any) -> t.Any:
 
 def _integer(value: t.Any, maximum: int) -> int:
     number = int(value)
-    if abs(number) > maximum or isinstance(value, float):
+    if not -maximum - 1 <= number <= maximum or isinstance(value, float):
         raise ValueError("not an integer of 64 bits")
     return number
 
