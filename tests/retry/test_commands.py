@@ -94,6 +94,24 @@ def test_commands_are_listed(flask: t.Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "Plum", "1"), ("park", "Plum", "--key", "1")]
+    + [(name, "Plum", "--key", "1") for name in ("replay", "discard")],
+)
+def test_key_of_models_that_share_a_name_is_refused(
+    new_model: t.Any, flask: t.Any, arguments: tuple[str, ...]
+) -> None:
+    """Each may have it. The modules of the models are named."""
+    for module in ("garden", "market"):
+        new_model("Plum", __module__=module, __tablename__=module)
+    outcome = flask(*arguments)
+
+    assert 2 == outcome.status
+    assert "2 signal models are called Plum" in outcome.err
+    assert "garden, market" in outcome.err
+
+
 @pytest.mark.usefixtures("orchard")
 @every_call
 def test_unknown_models_are_refused(

@@ -43,9 +43,9 @@ class Chosen:
         models = select_models(bus, names, strict=True)
         filters: dict[str, t.Any] = {"error": error, "parked": parked or None}
         if keys:
-            if len(models) > 1:
+            if len(set(names)) > 1:
                 raise click.UsageError("With --key, name one signal model.")
-            filters["keys"] = parse_keys(bus, models[0], keys)
+            filters["keys"] = parse_keys(bus, select_model(bus, names[0]), keys)
         counted = dict.fromkeys(models, 0)
         for group in failure_groups(bus, models, **filters):
             counted[group.model] += group.count
@@ -68,6 +68,18 @@ class Chosen:
         chosen = " that were chosen" if is_narrowed else ""
         signals = _describe(self.bus, model, self.missing)
         raise click.ClickException(f"Not among the failed signals{chosen}: {signals}.")
+
+
+def select_model(bus: SignalBus, name: str) -> SignalModel:
+    """Return the signal model called *name*, or exit with an error that names those."""
+    models = select_models(bus, [name], strict=True)
+    if len(models) > 1:
+        modules = ", ".join(sorted(model.__module__ for model in models))
+        raise click.UsageError(
+            f"{len(models)} signal models are called {name}, in the modules {modules}."
+            " Use the functions of signalbus_retry in `flask shell`: they take classes."
+        )
+    return models[0]
 
 
 def parse_keys(

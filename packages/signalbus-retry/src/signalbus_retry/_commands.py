@@ -15,6 +15,7 @@ from signalbus_retry import _output
 from signalbus_retry._chosen import Chosen
 from signalbus_retry._chosen import parse_keys
 from signalbus_retry._chosen import refuse_gone
+from signalbus_retry._chosen import select_model
 from signalbus_retry._groups import failure_groups
 from signalbus_retry._operations import discard as discard_signals
 from signalbus_retry._operations import failures as find_failures
@@ -103,7 +104,7 @@ def show(name: str, key: str, as_json: bool) -> None:
     KEY is its primary key; a JSON array if it has several columns.
     """
     with bus_of_app() as bus:
-        (model,) = select_models(bus, [name], strict=True)
+        model = select_model(bus, name)
         wanted = parse_keys(bus, model, [key])
         rows = SignalRows(bus, model)
         with rows.transaction() as connection:
@@ -157,7 +158,7 @@ def park(
     NAME is the signal model.
     """
     with bus_of_app() as bus:
-        (model,) = select_models(bus, [name], strict=True)
+        model = select_model(bus, name)
         wanted = parse_keys(bus, model, keys)
         rows = SignalRows(bus, model)
         with rows.transaction() as connection:
