@@ -40,14 +40,8 @@ def failure_groups(
 
 
 def _groups_of(outbox: Outbox, choice: Choice) -> list[FailureGroup]:
-    with outbox.transaction() as connection:
-        found = [
-            group
-            for part in choice.parts()
-            for group in _queries.groups(outbox.entries, connection, part)
-        ]
     merged: dict[tuple[str, str], FailureGroup] = {}
-    for group in found:
+    for group in outbox.ask(_queries.groups, choice):
         alike = (group.error_type, without_values(group.error_text))
         known = merged.get(alike)
         merged[alike] = known.merged(group) if known else group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from signalbus_retry import _clock
@@ -13,13 +14,19 @@ from signalbus_retry.exceptions import Park
 from signalbus_retry.failure import recorded
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
-    from signalbus_retry._choice import Choice
     from signalbus_retry._outbox import Outbox
     from signalbus_retry.failure import Failure
+
+#: Failed signals of one model, and what is known of them.
+Failures: t.TypeAlias = "dict[PrimaryKey, Failure]"
+
+#: What is done to them, in the transaction that has locked them; it returns how many.
+Act: t.TypeAlias = "t.Callable[[Outbox, sa.Connection, Failures], int]"
 
 
 def failures(
@@ -43,14 +50,7 @@ def failures(
     """
     for outbox in outboxes(bus, models):
         outbox.sweep()
-        choice = outbox.choice(keys, error, parked)
-        with outbox.transaction() as connection:
-            found = [
-                failure
-                for part in choice.parts()
-                for failure in _queries.find(outbox.entries, connection, part)
-            ]
-        yield from found
+        yield from outbox.ask(_queries.find, outbox.choice(keys, error, parked))
 
 
 def replay(
@@ -67,14 +67,7 @@ def replay(
     if they fail again, all attempts of their policy are before them. The other
     arguments, and the errors, are those of :func:`failures`.
     """
-    count = 0
-    for outbox in outboxes(bus, models):
-        if keys is None:
-            outbox.sweep()
-        choice = outbox.choice(keys, error, parked)
-        for page in outbox.pages(choice):
-            count += _replay_page(outbox, choice, page)
-    return count
+    return _change(bus, models, _forget, keys=keys, error=error, parked=parked)
 
 
 def park(
@@ -125,14 +118,8 @@ def discard(  # noqa: PLR0913 by name
         columns, before it is deleted. If it raises, the signals of its transaction
         stay; those of earlier ones are gone.
     """
-    count = 0
-    for outbox in outboxes(bus, models):
-        if keys is None:
-            outbox.sweep()
-        choice = outbox.choice(keys, error, parked)
-        for page in outbox.pages(choice):
-            count += _discard_page(outbox, choice, page, before)
-    return count
+    delete = functools.partial(_delete, before)
+    return _change(bus, models, delete, keys=keys, error=error, parked=parked)
 
 
 def count_states(
@@ -149,30 +136,42 @@ def count_states(
     return counts
 
 
-def _replay_page(outbox: Outbox, choice: Choice, keys: list[PrimaryKey]) -> int:
-    """Replay signals; not those that were sent, or failed otherwise, meanwhile."""
-    with outbox.transaction() as connection:
-        locked = outbox.rows.lock(connection, keys)
-        chosen = _queries.still(outbox.entries, connection, choice, locked)
-        return outbox.entries.clear(connection, chosen)
+def _change(bus: Bus, models: Models, act: Act, *, keys: Keys, **rest: t.Any) -> int:
+    """Call *act* for the chosen signals, a page in a transaction; add what it returns.
+
+    Not for those that were sent, or failed otherwise, before they could be locked.
+    """
+    count = 0
+    for outbox in outboxes(bus, models):
+        if keys is None:
+            outbox.sweep()
+        choice = outbox.choice(keys, **rest)
+        for page in outbox.pages(choice):
+            with outbox.transaction() as connection:
+                locked = outbox.rows.lock(connection, page)
+                chosen = _queries.still(outbox.entries, connection, choice, locked)
+                count += act(outbox, connection, chosen)
+    return count
 
 
-def _discard_page(
-    outbox: Outbox,
-    choice: Choice,
-    keys: list[PrimaryKey],
+def _forget(outbox: Outbox, connection: sa.Connection, chosen: Failures) -> int:
+    """Forget the failures of signals, which are locked."""
+    return outbox.entries.clear(connection, chosen)
+
+
+def _delete(
     before: t.Callable[[Failure, dict[str, t.Any]], object],
+    outbox: Outbox,
+    connection: sa.Connection,
+    chosen: Failures,
 ) -> int:
-    """Discard signals; not those that were sent, or failed otherwise, meanwhile."""
-    with outbox.transaction() as connection:
-        locked = outbox.rows.lock(connection, keys)
-        chosen = _queries.still(outbox.entries, connection, choice, locked)
-        values = outbox.rows.read(connection, list(chosen))
-        for key in values:
-            before(chosen[key], values[key])
-        outbox.entries.clear(connection, values)
-        outbox.rows.delete(connection, list(values))
-        return len(values)
+    """Delete signals, which are locked, after *before* was called for each."""
+    values = outbox.rows.read(connection, list(chosen))
+    for key in values:
+        before(chosen[key], values[key])
+    outbox.entries.clear(connection, values)
+    outbox.rows.delete(connection, list(values))
+    return len(values)
 
 
 def _reason(reason: str, before: Failure | None) -> Park:

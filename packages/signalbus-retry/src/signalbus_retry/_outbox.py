@@ -15,13 +15,17 @@ from signalbus.rows import SignalRows
 from signalbus_retry import _queries
 from signalbus_retry._choice import Choice
 from signalbus_retry._memory import memory_of
-from signalbus_retry._sweep import sweep_all
+from signalbus_retry._sweep import sweep_some
 from signalbus_retry._table import NAME
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
+
+    from signalbus_retry._entries import Entries
+
+R = t.TypeVar("R")
 
 Models: t.TypeAlias = "t.Iterable[SignalModel] | None"
 Keys: t.TypeAlias = "t.Collection[PrimaryKey] | None"
@@ -88,9 +92,25 @@ class Outbox:
 
     def sweep(self) -> None:
         """Forget the failures of signals that are gone."""
+        last = ""
+        while True:
+            with self.transaction() as connection:
+                last, _ = sweep_some(connection, self.entries, self.rows, last)
+            if not last:
+                return
+
+    def ask(
+        self,
+        query: t.Callable[[Entries, sa.Connection, Choice], t.Iterable[R]],
+        choice: Choice,
+    ) -> list[R]:
+        """Return the answers to *query* for all chosen entries, however many keys."""
         with self.transaction() as connection:
-            self.entries.probe(connection)
-        sweep_all(self.entries, self.rows)
+            return [
+                answer
+                for part in choice.parts()
+                for answer in query(self.entries, connection, part)
+            ]
 
     def pages(self, choice: Choice) -> t.Iterator[list[PrimaryKey]]:
         """Yield the keys of the chosen entries, a page at a time."""

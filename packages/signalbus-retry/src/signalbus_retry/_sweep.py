@@ -56,13 +56,3 @@ def sweep_some(
     present = {entries.identify(key) for key in rows.present(connection, keys)}
     swept = entries.delete(connection, [each for each in page if each not in present])
     return last, swept
-
-
-def sweep_all(entries: Entries, rows: SignalRows) -> None:
-    """Delete all entries of a model whose signals are gone."""
-    last = ""
-    while True:
-        with rows.transaction() as connection:
-            last, _ = sweep_some(connection, entries, rows, last)
-        if not last:
-            return
