@@ -19,13 +19,14 @@ PACKAGE = Path(signalbus.__file__).parent
 #: of each other.
 LAYERS = [
     {"__about__", "__init__", "_markers", "_declaration", "exceptions", "stopping"},
+    {"breakers", "clock"},
     {"typing"},
     {"hookspecs", "messages"},
     {"_sql", "_sql.errors", "_sql.key_list", "_sql.key_types", "_sql.rows"},
     {"_settings", "plugins", "retry"},
     {"_sql.connections", "_sql.key_conditions", "_sql.missing_tables"},
     {"_declare"},
-    {"_breakers", "_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
+    {"_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
     {"_settle", "_sql.deletes", "_sql.key_proof"},
     {"_burst_result", "_burst_size", "_lock_by_delete", "_lock_by_key", "_spelling"},
     {"_next_attempts"},

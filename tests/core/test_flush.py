@@ -221,3 +221,21 @@ def test_counting_refuses_other_models(bus: SignalBus, app_ctx: object) -> None:
     """What is no signal model cannot be counted, and is named."""
     with pytest.raises(SignalModelError, match="Event"):
         bus.count_pending([threading.Event])
+
+
+@pytest.mark.databases
+def test_only_the_given_keys_are_sent_in_their_order(
+    bus: SignalBus, greeting: SignalModel, wire: t.Any, record: t.Any, pending: t.Any
+) -> None:
+    """``flushkeys`` sends what has one of the keys; a key without a row is no error."""
+    record(greeting, "a", "b", "c")
+
+    assert 2 == bus.flushkeys(greeting, [(3,), (99,), (1,)])
+    assert ["c", "a"] == wire.sent
+    assert ["b"] == pending(greeting)
+
+
+def test_keys_of_what_is_no_signal_model(bus: SignalBus, wire: t.Any) -> None:
+    """A model that is no signal model is refused by name."""
+    with pytest.raises(SignalModelError, match="int is not a signal model"):
+        bus.flushkeys(int, [(1,)])

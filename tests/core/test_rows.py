@@ -448,3 +448,10 @@ def test_app_context_is_needed(bus: SignalBus, db: SQLAlchemy) -> None:
     rows = SignalRows(bus, Order)
     with pytest.raises(RuntimeError, match="application context"), rows.transaction():
         pass
+
+
+def test_the_first_keys_are_read_in_their_order(rows: SignalRows) -> None:
+    """So many keys as are asked for, from the front of the table."""
+    with rows.transaction() as connection:
+        assert [(1,), (2,)] == rows.first(connection, 2)
+        assert [(1,), (2,), (3,)] == rows.first(connection, 4)

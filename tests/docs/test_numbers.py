@@ -8,9 +8,9 @@ import typing as t
 import pytest
 from signalbus import SignalBus
 from signalbus import SignalModelError
-from signalbus import _breakers
 from signalbus import _flush
 from signalbus import _report
+from signalbus import breakers
 
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -21,8 +21,8 @@ SENTENCES = {
         (7, 3),
         (_flush.TRIES, _flush.AUTOFLUSH_TRIES),
     ),
-    "half a second at first": (0.5, _breakers.FIRST),
-    "up to half a minute": (30, _breakers.MAX),
+    "half a second at first": (0.5, breakers.FIRST),
+    "up to half a minute": (30, breakers.MAX),
     "the first three of them": (3, _report.MAX_NAMED),
 }
 

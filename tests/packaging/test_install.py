@@ -17,6 +17,7 @@ EXTRAS = {
     "atomic": {"signalbus-atomic"},
     "marshmallow": {"signalbus-marshmallow"},
     "rabbitmq": {"signalbus-rabbitmq"},
+    "relay": {"signalbus-relay"},
     "retry": {"signalbus-retry"},
 }
 

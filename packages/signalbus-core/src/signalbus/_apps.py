@@ -1,4 +1,4 @@
-"""Accept the apps of a bus, or refuse them, by their extensions and settings."""
+"""The apps of a bus: which are accepted, and in whose context the bus works."""
 
 from __future__ import annotations
 
@@ -25,6 +25,69 @@ EXTENSION = "signalbus"
 
 #: The databases that have a bus.
 _claimed: weakref.WeakSet[t.Any] = weakref.WeakSet()
+
+
+class Apps:
+    """The apps of one bus, as long as they live.
+
+    :param current: returns the app whose context this is, of whatever bus.
+    """
+
+    def __init__(self, current: t.Callable[[], Flask | None]) -> None:
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        self._find_current = current
+        self._the_only: weakref.ref[Flask] | None = None
+
+    def __contains__(self, app: object) -> bool:
+        """Return whether *app* is one of them."""
+        return app in self._apps
+
+    def add(self, app: Flask) -> None:
+        """Add an app."""
+        self._apps.add(app)
+        self._the_only = None  # there may be several now
+
+    def discard(self, app: Flask) -> None:
+        """Remove an app that was refused after all."""
+        self._apps.discard(app)
+
+    def at_hand(self) -> Flask | None:
+        """Return the only app, or else the one whose context this is."""
+        return self._only() or self._current()
+
+    def context(self) -> contextlib.AbstractContextManager[t.Any]:
+        """Enter the context of an app of this bus, unless this is one."""
+        if self._current() is not None:
+            return contextlib.nullcontext()
+        self.require()
+        app = self._only()
+        if app is None:
+            raise RuntimeError(
+                f"This signal bus has {len(self._apps)} apps, and none of them is the"
+                " current one. Push the context of one of them ('with"
+                " app.app_context():'), or call bus.init_app for the current one."
+            )
+        return app.app_context()
+
+    def require(self) -> None:
+        """Refuse to work before there is an app."""
+        if not self._apps:
+            raise RuntimeError(
+                "This signal bus has no Flask app yet. Call db.init_app(app) and"
+                " bus.init_app(app) first."
+            )
+
+    def _current(self) -> Flask | None:
+        app = self._find_current()
+        return app if app in self._apps else None
+
+    def _only(self) -> Flask | None:
+        """Return the app, if there is just one."""
+        known = self._the_only() if self._the_only else None
+        if known is None and len(self._apps) == 1:
+            (known,) = self._apps
+            self._the_only = weakref.ref(known)
+        return known
 
 
 def apps_of(db: SQLAlchemy) -> list[Flask]:
@@ -71,7 +134,7 @@ def _refuse_second_bus(app: Flask) -> None:
 
 
 @contextlib.contextmanager
-def registered(bus: Bus, app: Flask, apps: weakref.WeakSet[Flask]) -> t.Iterator[None]:
+def registered(bus: Bus, app: Flask, apps: Apps) -> t.Iterator[None]:
     """Give *app* its *bus*, unless a plugin refuses it meanwhile.
 
     A :exc:`ValueError` of a plugin becomes a :exc:`SettingError`.

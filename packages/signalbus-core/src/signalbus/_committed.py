@@ -20,11 +20,20 @@ logger = logging.getLogger("signalbus")
 
 
 class Committed:
-    """Call the hooks that follow a commit."""
+    """Call the hooks that follow a commit.
 
-    def __init__(self, bus: Bus, declarations: Declarations) -> None:
+    :param context: enters the context of an app of the bus.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        declarations: Declarations,
+        context: t.Callable[[], t.ContextManager[object]],
+    ) -> None:
         self._bus = bus
         self._declarations = declarations
+        self._context = context
         self._refused: dict[SignalModel, str] = {}
 
     def is_recorded(self, model: type[t.Any]) -> bool:
@@ -33,10 +42,21 @@ class Committed:
             return False
         if plugins.is_implemented(self._bus.plugin_manager.hook.signalbus_committed):
             return True
-        return self._may_autoflush(model) and self._bus.autoflush
+        return self._may_autoflush(model) and bool(self._bus.autoflush)
 
     def handle(self, recorded: Recorded) -> None:
-        """Call the hooks for the signals that a transaction *recorded*."""
+        """Call the hooks for the signals that a transaction *recorded*.
+
+        The commit is done, so nothing is raised into it.
+        """
+        try:
+            with self._context():
+                self._call_hooks(recorded)
+        except Exception:
+            names = ", ".join(model.__name__ for model in recorded)
+            logger.exception("Signals stay pending after a commit (%s)", names)
+
+    def _call_hooks(self, recorded: Recorded) -> None:
         plugins.notify(self._bus, "signalbus_committed", recorded=recorded)
         if not self._bus.autoflush:
             return

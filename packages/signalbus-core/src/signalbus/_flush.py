@@ -11,7 +11,6 @@ import typing as t
 
 from signalbus import _notify
 from signalbus import stopping
-from signalbus._breakers import CircuitBreakers
 from signalbus._keyset_scan import KeysetScan
 from signalbus._markers import hookimpl
 from signalbus._read_keys import pending_keys
@@ -23,6 +22,7 @@ from signalbus._selected_keys import poll_intervals
 from signalbus._sql import connections
 from signalbus._sql import missing_tables
 from signalbus._table import SignalTables
+from signalbus.breakers import CircuitBreakers
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
@@ -44,7 +44,7 @@ class Flusher:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._breakers = CircuitBreakers()
+        self.breakers = CircuitBreakers()
         self._tables = SignalTables()
 
     def flush(self, models: t.Sequence[SignalModel], wait: float) -> int:
@@ -75,6 +75,13 @@ class Flusher:
             run.do(self._pending_job(run, model, ordered=True) for model in models)
         return run.results.finish()
 
+    def flushkeys(self, recorded: Recorded) -> int:
+        """Send what has the given keys, unless others are sending it."""
+        run = self._run()
+        with run.results:
+            run.do(self._jobs(recorded))
+        return run.results.finish()
+
     @hookimpl(trylast=True)
     def signalbus_autoflush(self, recorded: Recorded) -> bool:
         """Send what a transaction recorded, here and now; log what cannot be sent.
@@ -84,10 +91,9 @@ class Flusher:
         """
         run = self._run(AUTOFLUSH_TRIES)
         with run.results:
-            for model, keys in recorded.items():
-                declaration = self._bus.declaration(model)
-                if self._breakers.admits(declaration.sender):
-                    run.do([Job(declaration, SelectedKeys(keys))])
+            for job in self._jobs(recorded):
+                if self.breakers.admits(job.declaration.sender):
+                    run.do([job])
         return True
 
     def count_pending(self, model: SignalModel) -> int:
@@ -103,11 +109,16 @@ class Flusher:
 
     def reset_breakers(self) -> None:
         """Close the circuit breakers of all brokers."""
-        for sender, seconds in self._breakers.reset().items():
+        for sender, seconds in self.breakers.reset().items():
             _notify.broker_up(self._bus, sender, seconds, reset=True)
 
     def _run(self, tries: int = TRIES) -> Run:
-        return Run(self._bus, self._tables, self._breakers, tries)
+        return Run(self._bus, self._tables, self.breakers, tries)
+
+    def _jobs(self, recorded: Recorded) -> t.Iterator[Job]:
+        """Return the jobs of sending the signals that have the given keys."""
+        for model, keys in recorded.items():
+            yield Job(self._bus.declaration(model), SelectedKeys(keys))
 
     def _pending_job(
         self, run: Run, model: SignalModel, *, ordered: bool = False

@@ -11,9 +11,9 @@ from signalbus._sql import errors
 from signalbus._sql import missing_tables
 
 if t.TYPE_CHECKING:
-    from signalbus._breakers import CircuitBreakers
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
+    from signalbus.breakers import CircuitBreakers
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
 

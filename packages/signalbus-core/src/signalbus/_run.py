@@ -20,12 +20,12 @@ from signalbus._sql import connections
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from signalbus._breakers import CircuitBreakers
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
     from signalbus._keyset_scan import KeysetScan
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
+    from signalbus.breakers import CircuitBreakers
     from signalbus.typing import Bus
 
 R = t.TypeVar("R")

@@ -117,7 +117,9 @@ class Sender:
     def _at_once(self, signals: t.Sequence[Signal]) -> Outcome:
         model = self._declaration.model
         try:
-            answer = self._call(bus=self._bus, model=model, signals=signals)
+            answer = self._call(
+                bus=self._bus, model=model, signals=signals, timeout=None
+            )
         except PartialDeliveryError as error:
             return _partial(self._bus, error, len(signals))
         except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
@@ -157,7 +159,10 @@ def signalbus_is_unavailable_error(error: BaseException) -> bool | None:
 
 @hookimpl(trylast=True)
 def signalbus_send_burst(
-    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
+    bus: Bus,
+    model: SignalModel,
+    signals: t.Sequence[Signal],
+    timeout: float | None,  # noqa: ARG001 the methods do not take it
 ) -> bool | None:
     """Send by the model's own methods, if it has any."""
     declaration = bus.declaration(model)

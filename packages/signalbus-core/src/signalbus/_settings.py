@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 from signalbus.exceptions import SettingError
 
+if t.TYPE_CHECKING:
+    from signalbus.typing import Autoflush
+
 AUTOFLUSH = "SIGNALBUS_AUTOFLUSH"
+AUTOFLUSH_TIMEOUT = "SIGNALBUS_AUTOFLUSH_TIMEOUT"
 SYNCHRONOUS_COMMIT = "SIGNALBUS_SYNCHRONOUS_COMMIT"
 
 #: The settings of the core itself.
-NAMES = (AUTOFLUSH, SYNCHRONOUS_COMMIT)
+NAMES = (AUTOFLUSH, AUTOFLUSH_TIMEOUT, SYNCHRONOUS_COMMIT)
+
+#: The way of autoflushing that is neither on nor off.
+BACKGROUND: t.Final = "background"
+
+#: How long an autoflush waits for a broker by default, in seconds.
+DEFAULT_AUTOFLUSH_TIMEOUT = 2.0
 
 #: How a switch may be written in text, in any case; click takes the same.
 SPELLINGS = {
@@ -21,24 +32,45 @@ SPELLINGS = {
 
 def check(config: t.Mapping[str, t.Any]) -> None:
     """Raise :exc:`SettingError` if a setting of the core cannot be read."""
-    for name in NAMES:
-        read_switch(config, name)
+    read_autoflush(config)
+    read_autoflush_timeout(config)
+    read_synchronous_commit(config)
 
 
-def read_switch(
-    config: t.Mapping[str, t.Any], name: str, *, default: bool = True
-) -> bool:
-    """Return whether the setting *name* is on.
+def read_autoflush(config: t.Mapping[str, t.Any]) -> Autoflush:
+    """Return whether, and how, signals are sent after the commit."""
+    value = config.get(AUTOFLUSH, True)
+    if isinstance(value, str) and value.strip().lower() == BACKGROUND:
+        return BACKGROUND
+    return _read_switch(AUTOFLUSH, value, f"True, False or {BACKGROUND!r}")
 
-    :raises SettingError: if its value is neither on nor off.
-    """
-    value = config.get(name, default)
-    if value is True or value is False:
-        return value
+
+def read_autoflush_timeout(config: t.Mapping[str, t.Any]) -> float:
+    """Return how long an autoflush waits for a broker, in seconds."""
+    value = config.get(AUTOFLUSH_TIMEOUT, DEFAULT_AUTOFLUSH_TIMEOUT)
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise SettingError(
+            f"{AUTOFLUSH_TIMEOUT} is {value!r}. Set it to a positive number of seconds."
+        )
+    return seconds
+
+
+def read_synchronous_commit(config: t.Mapping[str, t.Any]) -> bool:
+    """Return whether PostgreSQL writes a flush's commit to disk before it returns."""
+    value = config.get(SYNCHRONOUS_COMMIT, True)
+    return _read_switch(SYNCHRONOUS_COMMIT, value, "True or False")
+
+
+def _read_switch(name: str, value: object, choices: str) -> bool:
+    """Return whether *value*, of the setting *name*, means on."""
     switch = _as_switch(value)
     if switch is None:
         raise SettingError(
-            f"{name} is {value!r}. Set it to True or False; 1 and 0, yes and no, on and"
+            f"{name} is {value!r}. Set it to {choices}; 1 and 0, yes and no, on and"
             " off are understood, too."
         )
     return switch

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import typing as t
-import weakref
 
 import flask
 
@@ -26,10 +23,10 @@ if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
     from signalbus._declaration import Declaration
-    from signalbus.typing import Recorded
+    from signalbus.breakers import CircuitBreakers
+    from signalbus.typing import Autoflush
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
-
-logger = logging.getLogger("signalbus")
 
 
 class SignalBus:
@@ -70,9 +67,8 @@ class SignalBus:
     def __init__(self, db: SQLAlchemy) -> None:
         _apps.check_database(db)
         self.db = db
-        self._apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
-        self._the_only_app: weakref.ref[flask.Flask] | None = None
-        self._autoflush: bool | None = None
+        self._apps = _apps.Apps(_current_app)
+        self._autoflush: Autoflush | None = None
         self._flusher = Flusher(self)
         manager = self.plugin_manager = make_plugin_manager(
             {
@@ -82,7 +78,7 @@ class SignalBus:
         )
         manager.on_broker = self._flusher.reset_breakers
         self._declarations = _discover.Declarations(self)
-        self._committed = Committed(self, self._declarations)
+        self._committed = Committed(self, self._declarations, self._apps.context)
         self._announcer = ModelAnnouncer(self)
         self._plugin_tables = PluginTables(self)
         self._plugin_tables.look()
@@ -90,7 +86,8 @@ class SignalBus:
             self.init_app(app)
         # Last, so that nothing is left of a bus that cannot be made.
         _apps.claim(db)
-        Recorder(self._committed.is_recorded, self._on_commit).listen(db.session)
+        committed = self._committed
+        Recorder(committed.is_recorded, committed.handle).listen(db.session)
         self._announcer.listen()
         self._plugin_tables.listen()
 
@@ -113,25 +110,46 @@ class SignalBus:
             self.plugin_manager.hook.signalbus_init_app.call_historic(
                 kwargs={"bus": self, "app": app}
             )
-        self._the_only_app = None  # there may be several now
 
     @property
-    def autoflush(self) -> bool:
-        """Whether signals are sent right after the commit that recorded them.
+    def autoflush(self) -> Autoflush:
+        """Whether, and how, signals are sent right after the commit.
 
-        ``True`` unless it was set otherwise, here or by ``SIGNALBUS_AUTOFLUSH`` in the
-        app's configuration. What is set here rules, for all apps of this bus. A model
-        can opt out with ``signalbus_autoflush = False``.
+        ``True``, the default: by the thread that commits, before the commit returns.
+        ``"background"``: by one thread a process, which gathers what all threads
+        commit. ``False``: not at all; a relay sends them.
+
+        Set it here or by ``SIGNALBUS_AUTOFLUSH`` in the app's configuration. What is
+        set here takes precedence, for all apps of this bus. A model can opt out with
+        ``signalbus_autoflush = False``.
         """
         if self._autoflush is not None:
             return self._autoflush
-        return self._read_switch(_settings.AUTOFLUSH)
+        return _settings.read_autoflush(self._config())
 
     @autoflush.setter
-    def autoflush(self, value: bool) -> None:
-        if not isinstance(value, bool):
-            raise TypeError(f"autoflush is {value!r}. Set it to True or False.")
+    def autoflush(self, value: Autoflush) -> None:
+        if not (isinstance(value, bool) or value == _settings.BACKGROUND):
+            raise TypeError(
+                f"autoflush is {value!r}. Set it to True, False or"
+                f" {_settings.BACKGROUND!r}."
+            )
         self._autoflush = value
+
+    @property
+    def autoflush_timeout(self) -> float:
+        """How long an autoflush waits for a broker before a commit returns, in seconds.
+
+        2 unless the app's configuration sets ``SIGNALBUS_AUTOFLUSH_TIMEOUT``. It is
+        passed to broker plugins; models that send by their own methods have to limit
+        their waits themselves.
+        """
+        return _settings.read_autoflush_timeout(self._config())
+
+    @property
+    def breakers(self) -> CircuitBreakers:
+        """The circuit breakers of the brokers, which this process has found down."""
+        return self._flusher.breakers
 
     @property
     def synchronous_commit(self) -> bool:
@@ -142,14 +160,14 @@ class SignalBus:
         back the rows of the last half second, whose signals are sent again. Nothing is
         lost, and the application's own transactions are as durable as ever.
         """
-        return self._read_switch(_settings.SYNCHRONOUS_COMMIT)
+        return _settings.read_synchronous_commit(self._config())
 
     def get_signal_models(self) -> list[SignalModel]:
         """Return all signal models, in a stable order.
 
         :raises SignalModelError: if one of them is misdeclared.
         """
-        self._require_app()
+        self._apps.require()
         self._plugin_tables.look()
         _discover.registry_of(self.db.Model).configure()
         self._announcer.announce()
@@ -192,7 +210,7 @@ class SignalBus:
         if not wait >= 0:
             raise ValueError(f"wait is {wait!r}. Pass seconds, 0 or more.")
         chosen = _discover.choose(self, models)
-        with self._app_context():
+        with self._apps.context():
             return self._flusher.flush(chosen, wait)
 
     def flushmany(self, models: t.Iterable[SignalModel] | None = None) -> int:
@@ -207,7 +225,7 @@ class SignalBus:
         :raises: as :meth:`flush` does.
         """
         chosen = _discover.choose(self, models)
-        with self._app_context():
+        with self._apps.context():
             return self._flusher.flushmany(chosen)
 
     def flushordered(self, models: t.Iterable[SignalModel] | None = None) -> int:
@@ -221,8 +239,21 @@ class SignalBus:
         :raises: as :meth:`flush` does.
         """
         chosen = _discover.choose(self, models)
-        with self._app_context():
+        with self._apps.context():
             return self._flusher.flushordered(chosen)
+
+    def flushkeys(self, model: SignalModel, keys: t.Iterable[PrimaryKey]) -> int:
+        """Send the signals of *model* that have these primary *keys*, in this order.
+
+        Returns how many were sent. Keys without a row are passed over, and so are rows
+        that another flush has locked. For plugins that see to autoflush themselves, and
+        for programs that know what they have recorded.
+
+        :raises: as :meth:`flush` does.
+        """
+        (chosen,) = _discover.choose(self, [model])
+        with self._apps.context():
+            return self._flusher.flushkeys({chosen: list(map(tuple, keys))})
 
     def count_pending(
         self, models: t.Iterable[SignalModel] | None = None
@@ -233,7 +264,7 @@ class SignalBus:
         :raises SignalModelError: if one of *models* is not a signal model.
         """
         chosen = _discover.choose(self, models)
-        with self._app_context():
+        with self._apps.context():
             return {model: self._flusher.count_pending(model) for model in chosen}
 
     def reset_breakers(self) -> None:
@@ -246,53 +277,14 @@ class SignalBus:
         """
         self._flusher.reset_breakers()
 
-    def _on_commit(self, recorded: Recorded) -> None:
-        """Call the hooks. The commit is done, so nothing is raised into it."""
-        try:
-            with self._app_context():
-                self._committed.handle(recorded)
-        except Exception:
-            names = ", ".join(model.__name__ for model in recorded)
-            logger.exception("Signals stay pending after a commit (%s)", names)
+    def _config(self) -> t.Mapping[str, t.Any]:
+        """Return the configuration of the app at hand; nothing if there is none."""
+        app = self._apps.at_hand()
+        return {} if app is None else app.config
 
-    def _read_switch(self, name: str) -> bool:
-        """Return a setting of the app at hand."""
-        app = self._only_app() or self._current_app()
-        return True if app is None else _settings.read_switch(app.config, name)
 
-    def _current_app(self) -> flask.Flask | None:
-        """Return the app whose context this is, if it is one of this bus."""
-        if not flask.has_app_context():
-            return None
-        app = flask.current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 documented by Flask
-        return app if app in self._apps else None
-
-    def _only_app(self) -> flask.Flask | None:
-        """Return the app of this bus, if there is just one."""
-        known = self._the_only_app() if self._the_only_app else None
-        if known is None and len(self._apps) == 1:
-            (known,) = self._apps
-            self._the_only_app = weakref.ref(known)
-        return known
-
-    def _app_context(self) -> contextlib.AbstractContextManager[t.Any]:
-        """Enter the context of an app of this bus, unless this is one."""
-        if self._current_app() is not None:
-            return contextlib.nullcontext()
-        self._require_app()
-        app = self._only_app()
-        if app is None:
-            raise RuntimeError(
-                f"This signal bus has {len(self._apps)} apps, and none of them is the"
-                " current one. Push the context of one of them ('with"
-                " app.app_context():'), or call bus.init_app for the current one."
-            )
-        return app.app_context()
-
-    def _require_app(self) -> None:
-        """Refuse to work before there is an app."""
-        if not self._apps:
-            raise RuntimeError(
-                "This signal bus has no Flask app yet. Call db.init_app(app) and"
-                " bus.init_app(app) first."
-            )
+def _current_app() -> flask.Flask | None:
+    """Return the app whose context this is, if there is one."""
+    if not flask.has_app_context():
+        return None
+    return flask.current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 documented by Flask

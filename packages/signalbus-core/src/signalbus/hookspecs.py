@@ -49,8 +49,7 @@ def signalbus_tables(bus: Bus, metadata: sa.MetaData) -> None:
     Called once for the metadata of each database that has a signal model, as soon as
     the class of its first one has been mapped, or when the bus is made for models that
     exist. So ``db.create_all()`` and Alembic know the tables. A plugin that is
-    registered later is called at that time, for each metadata so far. Never called for
-    a database without signal models.
+    registered later is called at that time, for each metadata so far.
 
     There may be no app yet, and mappers are not configured: do not ask for models, and
     do not touch the database. An exception ends the class statement, or the making of
@@ -66,8 +65,7 @@ def signalbus_signal_models(  # type: ignore[empty-body]  # plugins return it
     """Return the signal models that you know.
 
     Called whenever models are looked up. The order is kept and duplicates are dropped.
-    The core returns every mapped model of the bus's database that declares a send
-    method or a broker.
+    The core returns every mapped model of the database with a send method or a broker.
     """
 
 
@@ -89,8 +87,8 @@ def signalbus_settings(  # type: ignore[empty-body]  # plugins return it
     """Return the names of the settings that you read from an app's configuration.
 
     Called once for every app, before :func:`signalbus_init_app`, for the plugins that
-    are registered by then. A setting that begins with ``SIGNALBUS_``, that no plugin
-    knows and that is close to a known name is logged as a probable typo.
+    are registered by then. A similar setting that no plugin knows, but that begins with
+    ``SIGNALBUS_``, is logged as a probable typo.
     """
 
 
@@ -138,10 +136,9 @@ def signalbus_held_back(
     Called when a run reaches a model, outside a transaction of yours: what you execute
     on *connection* is rolled back unless you commit it. Return ``None`` if nothing is
     held back, which then costs nothing more. If you would have to look that up, return
-    an object: it is asked once a burst, which costs what it executes. Signals that are
-    held back stay pending, and are not reported. Of several plugins, each may hold
-    signals back; ``True`` wins over ``False``. If an implementation raises, the run
-    leaves the model, and reports the error.
+    an object: it is asked once a burst. Signals that are held back stay pending, and
+    are not reported. Of several plugins, each may hold signals back; ``True`` wins over
+    ``False``. If one raises, the run leaves the model, and reports the error.
     """
 
 
@@ -159,7 +156,10 @@ def signalbus_burst_count(bus: Bus, model: SignalModel) -> int | None:
 
 @hookspec(firstresult=True)
 def signalbus_send_burst(
-    bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
+    bus: Bus,
+    model: SignalModel,
+    signals: t.Sequence[Signal],
+    timeout: float | None,
 ) -> bool | None:
     """Send *signals*, all of one *model*, and return ``True`` if all are confirmed.
 
@@ -171,6 +171,10 @@ def signalbus_send_burst(
     Raise :exc:`~signalbus.PartialDeliveryError` if you know which of the signals were
     not confirmed, and :exc:`~signalbus.BrokerUnavailableError` if the broker cannot be
     reached. After any other exception the signals are sent again, one at a time.
+
+    *timeout* is how long this may take, in seconds, connecting included: a commit is
+    waiting. Then raise :exc:`~signalbus.BrokerUnavailableError`. ``None`` leaves it to
+    you.
     """
 
 
@@ -227,7 +231,7 @@ def signalbus_is_transient_error(error: BaseException) -> bool | None:
     """Return whether the transaction that raised *error* may succeed if repeated.
 
     Return ``True`` to try again, ``False`` never to, ``None`` if you do not know.
-    Called for errors of the database, never for those of a broker.
+    Called for errors of the database only.
     """
 
 

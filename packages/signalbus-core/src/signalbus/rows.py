@@ -67,6 +67,12 @@ class SignalRows:
         ):
             yield connection
 
+    def first(self, connection: sa.Connection, count: int) -> list[PrimaryKey]:
+        """Return the first *count* keys, in their order, without locking anything."""
+        statements = self._table(connection).statements
+        params = {"burst_count": count}
+        return statements.read_keys(connection, statements.next_keys, params)
+
     def lock(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
     ) -> list[PrimaryKey]:

@@ -12,6 +12,7 @@ if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
 
 __all__ = [
+    "Autoflush",
     "Bus",
     "HeldBack",
     "NextAttempts",
@@ -20,6 +21,10 @@ __all__ = [
     "Signal",
     "SignalModel",
 ]
+
+#: Whether signals are sent right after the commit that recorded them: by the committing
+#: thread, by a thread in the background, or not.
+Autoflush: t.TypeAlias = t.Literal[True, False, "background"]
 
 #: A mapped class that declares how its instances are sent.
 SignalModel: t.TypeAlias = type[t.Any]
@@ -56,8 +61,12 @@ class Bus(t.Protocol):
         """The plugins of the bus."""
 
     @property
-    def autoflush(self) -> bool:
-        """Whether signals are sent right after the commit that recorded them."""
+    def autoflush(self) -> Autoflush:
+        """Whether, and how, signals are sent right after the commit."""
+
+    @property
+    def autoflush_timeout(self) -> float:
+        """How long an autoflush in the committing thread waits, in seconds."""
 
     @property
     def synchronous_commit(self) -> bool:

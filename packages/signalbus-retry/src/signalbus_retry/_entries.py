@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import sqlalchemy as sa
+from signalbus import clock
 
-from signalbus_retry import _clock
 from signalbus_retry import _keys
 from signalbus_retry._range import COUNT
 from signalbus_retry._range import FIRST
@@ -52,7 +52,7 @@ class Entries:
             self.is_own = in_table & (columns.model == declaration.model.__name__)
         state = sa.case(
             (columns.next_attempt_at.is_(None), sa.literal_column(str(PARKED))),
-            (columns.next_attempt_at <= _clock.now(), sa.literal_column(str(DUE))),
+            (columns.next_attempt_at <= clock.now(), sa.literal_column(str(DUE))),
             else_=sa.literal_column(str(WAITING)),
         )
         numbers = sa.select(columns.number, state).where(in_table)
@@ -158,9 +158,9 @@ class Entries:
             model=self.declaration.model,
             key=key,
             attempts=row.attempts,
-            first_failed_at=_clock.as_utc(row.first_failed_at),
-            last_failed_at=_clock.as_utc(row.last_failed_at),
-            next_attempt_at=next_attempt_at and _clock.as_utc(next_attempt_at),
+            first_failed_at=clock.as_utc(row.first_failed_at),
+            last_failed_at=clock.as_utc(row.last_failed_at),
+            next_attempt_at=next_attempt_at and clock.as_utc(next_attempt_at),
             error_type=row.error_type,
             error_text=row.error_text,
         )
@@ -204,9 +204,9 @@ class Entries:
             "key": _keys.as_json(self.declaration, failure.key),
             "number": failure.key[0] if self.has_numbers else None,
             "attempts": failure.attempts,
-            "first_failed_at": _clock.as_stored(failure.first_failed_at, dialect),
-            "last_failed_at": _clock.as_stored(failure.last_failed_at, dialect),
-            "next_attempt_at": _clock.as_stored(failure.next_attempt_at, dialect),
+            "first_failed_at": clock.as_stored(failure.first_failed_at, dialect),
+            "last_failed_at": clock.as_stored(failure.last_failed_at, dialect),
+            "next_attempt_at": clock.as_stored(failure.next_attempt_at, dialect),
             "error_type": failure.error_type,
             "error_text": failure.error_text,
         }

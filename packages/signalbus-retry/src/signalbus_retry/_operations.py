@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from signalbus_retry import _clock
+from signalbus import clock
+
 from signalbus_retry import _queries
 from signalbus_retry._outbox import Keys
 from signalbus_retry._outbox import Models
@@ -84,7 +85,7 @@ def park(
     (outbox,) = outboxes(bus, [model])
     with outbox.transaction() as connection:
         present = outbox.rows.lock(connection, outbox.checked(keys))
-        now = _clock.read(connection)
+        now = clock.read(connection)
         before = outbox.entries.read(connection, present)
         parked = [
             recorded(

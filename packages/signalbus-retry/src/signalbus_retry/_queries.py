@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import sqlalchemy as sa
+from signalbus import clock
 
-from signalbus_retry import _clock
 from signalbus_retry.failure import FailureGroup
 
 if t.TYPE_CHECKING:
@@ -89,7 +89,7 @@ def groups(
             error_text=row.error_text,
             waiting=row.waiting,
             parked=row.total - row.waiting,
-            first_failed_at=_clock.as_utc(row.first_failed_at),
-            last_failed_at=_clock.as_utc(row.last_failed_at),
-            next_attempt_at=row.next_attempt_at and _clock.as_utc(row.next_attempt_at),
+            first_failed_at=clock.as_utc(row.first_failed_at),
+            last_failed_at=clock.as_utc(row.last_failed_at),
+            next_attempt_at=row.next_attempt_at and clock.as_utc(row.next_attempt_at),
         )

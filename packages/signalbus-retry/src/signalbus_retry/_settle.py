@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import sqlalchemy.exc as sa_exc
+from signalbus import clock
 
-from signalbus_retry import _clock
 from signalbus_retry._errors import is_passing
 from signalbus_retry._memory import memory_of
 from signalbus_retry._models import policy_of
@@ -85,7 +85,7 @@ def _record(
     """
     if not failed:
         return []
-    now = _clock.read(connection)
+    now = clock.read(connection)
     before = entries.read(connection, [key for key in failed if key in states])
     model = entries.declaration.model
     policy = policy_of(model)

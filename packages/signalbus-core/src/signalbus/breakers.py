@@ -1,10 +1,16 @@
-"""Circuit breakers: leave a broker alone that is down, so that commits do not wait."""
+"""Circuit breakers: leave a broker alone that is down, so that commits do not wait.
+
+Here, a *sender* is a broker's name, or a model that has send methods of its own:
+``bus.declaration(model).sender``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
 import time
+
+__all__ = ["CircuitBreakers"]
 
 #: How long a circuit breaker is open after the first failure, and at most, in seconds.
 FIRST = 0.5
@@ -37,23 +43,44 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """The circuit breakers of all brokers. Those that are closed are not kept."""
+    """The circuit breakers of the brokers of one bus, in this process.
+
+    A breaker opens when its broker cannot be reached, and closes when it confirms
+    something. Flushes do that by themselves. ``bus.flush`` and its siblings try a
+    broker whether or not its breaker is open; autoflush and relays ask :meth:`admits`.
+
+    Its methods may be called from several threads.
+    """
 
     def __init__(self) -> None:
         self._breakers: dict[object, CircuitBreaker] = {}
         self._lock = threading.Lock()
 
     def is_closed(self, sender: object) -> bool:
-        """Return whether full bursts may be given to *sender*."""
+        """Return whether *sender* is not known to be down."""
         return sender not in self._breakers
 
     def admits(self, sender: object) -> bool:
-        """Return whether an autoflush may try *sender*, if only to probe it."""
+        """Return whether the caller may try *sender* now, if only to probe it.
+
+        Always ``True`` while the breaker is closed. While it is open, ``True`` for one
+        caller at a time, after growing intervals. Who is admitted should flush: the
+        first burst has one signal then.
+        """
         if sender not in self._breakers:
             return True
         with self._lock:
             breaker = self._breakers.get(sender)
             return breaker is None or breaker.admits(time.monotonic())
+
+    def open(self) -> dict[object, float]:
+        """Return the senders that are down, and in how many seconds each is probed."""
+        now = time.monotonic()
+        with self._lock:
+            return {
+                sender: max(0.0, breaker.until - now)
+                for sender, breaker in self._breakers.items()
+            }
 
     def record_failure(self, sender: object) -> bool:
         """Record that *sender* could not be reached, and return whether that is new."""

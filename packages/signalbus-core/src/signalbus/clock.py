@@ -1,4 +1,7 @@
-"""The clock of the database, which all flushers share, and its times."""
+"""The clock of the database, which all processes share, and its times.
+
+For plugins that keep times in tables of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,18 @@ import sqlalchemy as sa
 import sqlalchemy.sql.functions as sa_functions
 from sqlalchemy.ext.compiler import compiles
 
+__all__ = ["as_stored", "as_utc", "now", "read"]
+
 #: The databases whose times have no time zone: there, ours are those of UTC.
 _WITHOUT_ZONE: t.Final = frozenset({"mysql", "mariadb", "sqlite"})
 
 
 class now(sa_functions.FunctionElement[t.Any]):  # noqa: N801 a function of SQL
-    """The time at which a statement is executed, not that of its transaction."""
+    """The time at which a statement is executed, not that of its transaction.
+
+    A function of SQL, on all databases. MariaDB, MySQL and SQLite give it in UTC,
+    without a time zone: pass what you read to :func:`as_utc`.
+    """
 
     type = sa.DateTime(timezone=True)
     inherit_cache = True

@@ -1,0 +1,1 @@
+"""The long-running relay of signalbus: `flask signalbus run`."""

@@ -1,0 +1,1 @@
+"""The hooks that this distribution implements."""
