@@ -26,6 +26,7 @@ MODULES = (
     "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
+    "signalbus_relay",
     "signalbus_retry",
 )
 

@@ -1,1 +1,33 @@
 """The hooks that this distribution implements."""
+
+from __future__ import annotations
+
+import typing as t
+
+from signalbus import hookimpl
+
+from signalbus_relay import _settings
+from signalbus_relay._wake import wake_after_commit
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from signalbus.typing import Bus
+    from signalbus.typing import Recorded
+
+
+@hookimpl
+def signalbus_init_app(app: Flask) -> None:
+    """Refuse settings of *app* that cannot be read."""
+    _settings.check(app.config)
+
+
+@hookimpl
+def signalbus_settings() -> tuple[str, ...]:
+    """Return the settings that a relay, and those who wake it, read."""
+    return _settings.NAMES
+
+
+@hookimpl
+def signalbus_committed(bus: Bus, recorded: Recorded) -> None:
+    """Wake the relays that send what this process does not autoflush."""
+    wake_after_commit(bus, recorded)

@@ -1,0 +1,86 @@
+"""The connection over which a process announces what it has committed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import typing as t
+import weakref
+
+import sqlalchemy as sa
+
+from signalbus_relay import _channel
+from signalbus_relay import _connections
+
+#: How long those who dispose an engine wait for a notification under way, in seconds.
+_PATIENCE: t.Final = 1.0
+
+#: Connections of the process that this one was forked from. To let go of them would
+#: end them over there, too.
+_inherited: list[t.Any] = []
+
+
+class Line:
+    """A connection to the database of an *engine*, made when it is needed.
+
+    It does not keep the engine alive. It is closed when the engine is disposed, and
+    opened again for what is sent later.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = weakref.ref(engine)
+        self._lock = threading.Lock()
+        self._connection: t.Any = None
+        self._process = os.getpid()
+        sa.event.listen(engine, "engine_disposed", self._on_disposed)
+
+    def send(self, payload: str) -> None:
+        """Send a notification, over a new connection if the old one has died.
+
+        Does nothing if the engine is gone.
+
+        :raises Exception: what the driver or SQLAlchemy raises if that fails.
+        """
+        engine = self._engine()
+        if engine is None:
+            return
+        with self._lock:
+            if self._connection is not None:
+                with contextlib.suppress(Exception):  # it may have died meanwhile
+                    self._notify(payload)
+                    return
+            self._connection = _connections.open_connection(engine)
+            self._notify(payload)
+
+    def close(self) -> None:
+        """Close the connection, unless something is being sent and does not end."""
+        if self._process == os.getpid() and self._lock.acquire(timeout=_PATIENCE):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
+
+    def forget(self) -> None:
+        """Let go of a connection that a fork made common to two processes."""
+        if self._connection is not None:
+            _inherited.append(self._connection)
+        self._connection = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def _notify(self, payload: str) -> None:
+        """Send *payload* over the connection, and close that if it fails."""
+        try:
+            _channel.notify(self._connection, payload)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            _connections.close(self._connection)
+        self._connection = None
+
+    def _on_disposed(self, _: sa.Engine) -> None:
+        self.close()
