@@ -312,7 +312,6 @@ def test_outage_is_logged_once_and_made_up_for(
     """What could not be announced is announced when that is possible again."""
     with outage():
         commit(greeting)
-        commit(greeting)
         assert eventually(lambda: caplog.messages)
     payload = ear.hear().payload
 
