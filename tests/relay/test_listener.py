@@ -89,7 +89,8 @@ class Pooler:
             .update_query_dict(options)
             .render_as_string(False)
         )
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def close(self) -> None:
         """Break all connections, and let nobody connect."""
@@ -105,6 +106,8 @@ class Pooler:
         """Free what it has used."""
         self.close()
         _shut_down(self._server)
+        self._acceptor.join()
+        self.close()  # what it has accepted meanwhile
         for each in [self._server, *self._sockets]:
             each.close()
 
@@ -132,8 +135,7 @@ class Pooler:
 
     def _copy_answers(self, source: socket.socket, target: socket.socket) -> None:
         """Copy messages one by one, but not those of the kind A: notifications."""
-        stream = source.makefile("rb")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), source.makefile("rb") as stream:
             while head := stream.read(5):
                 message = head + stream.read(int.from_bytes(head[1:], "big") - 4)
                 if not (self.drops and message[:1] == b"A"):
