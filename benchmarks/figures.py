@@ -93,7 +93,8 @@ def bound(case: spec.Case, goal: spec.Bound, rounds: t.Sequence[float]) -> str:
 
 def verdict(reached: t.Iterable[bool]) -> str:
     """Return what rounds say that have *reached* a goal, or have not."""
-    return {(True,): "kept", (False,): "missed"}.get(tuple(set(reached)), "uncertain")
+    answers = set(reached)
+    return "uncertain" if len(answers) > 1 else "kept" if True in answers else "missed"
 
 
 def as_text(figures: Figures, cases: t.Iterable[spec.Case]) -> str:

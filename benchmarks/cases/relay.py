@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import statistics
 import subprocess
@@ -42,11 +43,11 @@ def follow(
         running.bus.autoflush = False
         model = running.model("signals", **program.idle_sender("rows"))
         running.db.create_all()
-        notify = lambda: None  # noqa: E731 the plugin does
+        notify: t.Callable[[], object] = lambda: None  # noqa: E731 the plugin does it
         if relay == bare.__name__:
             connection = stack.enter_context(database.connect(job))
             connection.autocommit = True
-            notify = lambda: connection.execute("NOTIFY signals")  # noqa: E731
+            notify = functools.partial(connection.execute, "NOTIFY signals")
         sent = stack.enter_context(_running(job, relay))
         keys = itertools.count(1)
         for count in (WARM_UP, job.size):
