@@ -68,6 +68,8 @@ def goal(figures: Figures, case: spec.Case) -> str:
 
     ``kept`` and ``missed`` are for what all rounds agree upon.
     """
+    if isinstance(case.goal, spec.Bound):
+        return bound(case, case.goal, times(figures, case, spec.OURS))
     least, than = case.goal or (0, "")
     others = times(figures, case, than)
     for other in CASES:
@@ -76,10 +78,23 @@ def goal(figures: Figures, case: spec.Case) -> str:
     reached = ratios(times(figures, case, spec.OURS), others)
     if not (case.goal and reached):
         return ""
-    verdict = {0: "missed", len(reached): "kept"}
-    word = verdict.get(sum(each >= least for each in reached), "uncertain")
+    word = verdict(each >= least for each in reached)
     told = shown(reached, "{:.2f}".format)
     return f"at least {least:.3g} times {than}; is {told}: **{word}**"
+
+
+def bound(case: spec.Case, goal: spec.Bound, rounds: t.Sequence[float]) -> str:
+    """Return what ours must not exceed, and the verdict, if there are figures."""
+    if not rounds:
+        return ""
+    word = verdict(each <= goal.most for each in rounds)
+    return f"at most {number(goal.most)} {case.unit}: **{word}**"
+
+
+def verdict(reached: t.Iterable[bool]) -> str:
+    """Return what rounds say that have *reached* a goal, or have not."""
+    answers = set(reached)
+    return "uncertain" if len(answers) > 1 else "kept" if True in answers else "missed"
 
 
 def as_text(figures: Figures, cases: t.Iterable[spec.Case]) -> str:

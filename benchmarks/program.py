@@ -45,7 +45,9 @@ class Program(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def running(job: spec.Job, disabled_plugins: str = "retry") -> t.Iterator[Program]:
+def running(
+    job: spec.Job, disabled_plugins: str = "relay,retry"
+) -> t.Iterator[Program]:
     """Make the application, and push its context."""
     os.environ["SIGNALBUS_DISABLED_PLUGINS"] = disabled_plugins
     app = flask.Flask("benchmark")

@@ -54,6 +54,12 @@ class Goal(t.NamedTuple):
     than: str
 
 
+class Bound(t.NamedTuple):
+    """Ours is *most* at most, in the unit of the case."""
+
+    most: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One row of the table: signals, and subjects that do the same work with them."""
@@ -61,7 +67,9 @@ class Case:
     name: str  # selects the case; the part before a slash selects a group
     title: str
     subjects: t.Sequence[Subject]
-    goal: Goal | None = None  # a row with a goal is in the first table of the manual
+    goal: Goal | Bound | None = (
+        None  # a row with a goal is in the first table of the manual
+    )
     unit: str = "/s"  # or "µs", the time of a signal
     size: int = 100_000
     pending: bool = True  # before the work; otherwise the subject makes the signals

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from benchmarks.cases import background
 from benchmarks.cases import database
 from benchmarks.cases import rabbitmq
+from benchmarks.cases import relay
 from benchmarks.cases import retry
 
 #: All cases, in the order of the table. A new module is added here.
-CASES = (*database.CASES, *rabbitmq.CASES, *retry.CASES)
+CASES = (
+    *database.CASES,
+    *rabbitmq.CASES,
+    *retry.CASES,
+    *background.CASES,
+    *relay.CASES,
+)

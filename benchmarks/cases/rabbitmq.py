@@ -14,15 +14,21 @@ from benchmarks import program
 from benchmarks import spec
 
 
+def to_queue(job: spec.Job) -> dict[str, t.Any]:
+    """Return what a model declares whose text is a message to the queue."""
+    return {
+        "signalbus_broker": "rabbitmq",
+        "signalbus_exchange": "",
+        "signalbus_routing_key": job.queue,
+        "signalbus_body": staticmethod(lambda signal: signal.payload.encode()),
+        "signalbus_content_type": "text/plain",
+    }
+
+
 def by_plugin(job: spec.Job, **attributes: t.Any) -> spec.Steps:
     """Flush a model that names its broker; its text is the message."""
-    attributes["signalbus_broker"] = "rabbitmq"
-    attributes["signalbus_exchange"] = ""
-    attributes["signalbus_routing_key"] = job.queue
-    attributes["signalbus_body"] = staticmethod(lambda signal: signal.payload.encode())
-    attributes["signalbus_content_type"] = "text/plain"
     with program.running(job) as running:
-        yield from running.flush(job, **attributes)
+        yield from running.flush(job, **attributes, **to_queue(job))
 
 
 def by_publisher(job: spec.Job) -> spec.Steps:

@@ -26,7 +26,7 @@ IN_FRONT = sa.text("INSERT INTO signals (id, payload) VALUES (:id, repeat('x', 1
 
 def flush(job: spec.Job, form: str = "rows", parked: int = 0) -> spec.Steps:
     """Flush by the bus; *parked* signals are in front."""
-    with program.running(job, disabled_plugins="") as running:
+    with program.running(job, disabled_plugins="relay") as running:
         model = running.signals(job, **program.idle_sender(form))
         running.db.create_all()
         running.bus.flushmany()
@@ -62,7 +62,7 @@ PARKED = (
     Subject(NONE_PARKED, flush),
 )
 COMMITS = (
-    Subject(WITH, database.inline, {"form": "rows", "disabled_plugins": ""}),
+    Subject(WITH, database.inline, {"form": "rows", "disabled_plugins": "relay"}),
     Subject(WITHOUT, database.inline, {"form": "rows"}),
 )
 CASES = (

@@ -17,6 +17,7 @@ from benchmarks.figures import ratios
 from benchmarks.figures import shown
 from benchmarks.spec import OURS
 from benchmarks.spec import THEIRS
+from benchmarks.spec import Bound
 
 if t.TYPE_CHECKING:
     from benchmarks.figures import Figures
@@ -87,6 +88,18 @@ def test_goal_may_be_another_case(figures: Make) -> None:
     assert "at least 0.9 times 10,000 pending; is 2.00: **kept**" == goal(
         measured, large
     )
+
+
+@pytest.mark.parametrize(
+    ("rounds", "word"), [([9, 10], "kept"), ([9, 11], "uncertain"), ([11], "missed")]
+)
+def test_goal_may_be_a_bound(
+    case: Case, figures: Make, rounds: list[float], word: str
+) -> None:
+    """A time that must not be exceeded is judged by all rounds, too."""
+    bounded = dataclasses.replace(case, goal=Bound(10), unit="µs")
+
+    assert f"at most 10.0 µs: **{word}**" == goal(figures(rounds, [], []), bounded)
 
 
 def test_goal_of_a_case_without_figures_has_no_verdict(
