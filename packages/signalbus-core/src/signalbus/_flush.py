@@ -23,6 +23,7 @@ from signalbus._selected_keys import poll_intervals
 from signalbus._sql import connections
 from signalbus._sql import missing_tables
 from signalbus._table import SignalTables
+from signalbus._waits import Patience
 from signalbus._waits import Waiting
 from signalbus._waits import Waits
 from signalbus._waits import unlimited
@@ -97,9 +98,8 @@ class Flusher:
         finds out whether it is back. One that keeps another thread waiting is left
         alone until that thread goes on.
         """
-        timeout = self._bus.autoflush_timeout
-        waiting = functools.partial(self._waits.waiting, timeout=timeout)
-        run = self._run(AUTOFLUSH_TRIES, waiting)
+        patience = Patience(self._waits, self._bus.autoflush_timeout)
+        run = self._run(AUTOFLUSH_TRIES, patience)
         with run.results:
             for model, keys in recorded.items():
                 declaration = self._bus.declaration(model)

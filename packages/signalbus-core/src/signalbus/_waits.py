@@ -23,8 +23,8 @@ ABANDONED: t.Final = 30.0
 #: For how many seconds nothing must have been left before the log tells of it again.
 QUIET: t.Final = 60.0
 
-#: Makes a context in which a sender is waited for. It gives how long that may take, in
-#: seconds, or ``None`` if that is up to the sender.
+#: Makes the context in which a sender is waited for. It gives how long that may take,
+#: in seconds, or ``None`` if that is up to the sender.
 Waiting: t.TypeAlias = t.Callable[[object], t.ContextManager["float | None"]]
 
 
@@ -40,34 +40,33 @@ class Waits:
         self.forget()
         _all_waits.add(self)
 
-    def waiting(self, sender: object, timeout: float) -> Wait:
-        """Return the context in which an autoflush waits for *sender*.
+    def begin(self, sender: object, timeout: float) -> tuple[float, float]:
+        """Count a wait. Return when it began, and how long it may take.
 
-        It gives *timeout*, or less for all but the first of those who wait, and for who
+        That is *timeout*, or less for all but the first of those who wait, and for who
         probes a sender that was down.
         """
-        return Wait(self, sender, timeout)
-
-    def begin(self, sender: object, timeout: float) -> tuple[float, float]:
-        """Count a wait. Return when it began, and how long it may take."""
-        probe = self._breakers.probe_timeout(sender)
-        limit = timeout if probe is None else min(timeout, probe)
+        if not self._breakers.is_closed(sender):
+            timeout = min(timeout, self._breakers.probe_timeout(sender))
         with self._lock:
             now = time.monotonic()
-            times = self._began.setdefault(sender, [])
-            if any(now - began < ABANDONED for began in times):
-                limit = min(limit, STALLED)
+            times = self._began.get(sender)
+            if times is None:
+                self._began[sender] = [now]
+                return now, timeout
+            if now - times[-1] < ABANDONED:
+                timeout = min(timeout, STALLED)
             times.append(now)
-        return now, limit
+        return now, timeout
 
     def end(self, sender: object, began: float) -> None:
         """Count a wait no more."""
         with self._lock:
             times = self._began.get(sender, [])
-            if began in times:  # unless it was forgotten in a fork
+            if began in times:  # unless it was forgotten, in a fork
                 times.remove(began)
-                if not times:
-                    del self._began[sender]
+            if not times:
+                self._began.pop(sender, None)
 
     def is_stalled(self, sender: object) -> bool:
         """Return whether somebody has been waiting for *sender* for too long."""
@@ -93,20 +92,24 @@ class Waits:
         self._left: dict[object, float] = {}
 
 
-class Wait:
-    """The wait of one autoflush for one sender: see :meth:`Waits.waiting`."""
+class Patience:
+    """How long one autoflush waits for senders: one at a time, each by its context."""
 
     __slots__ = ("_began", "_sender", "_timeout", "_waits")
 
-    def __init__(self, waits: Waits, sender: object, timeout: float) -> None:
+    def __init__(self, waits: Waits, timeout: float) -> None:
         self._waits = waits
-        self._sender = sender
         self._timeout = timeout
+
+    def __call__(self, sender: object) -> Patience:
+        """Return the context in which *sender* is waited for."""
+        self._sender = sender
+        return self
 
     def __enter__(self) -> float:
         """Begin, and return how long it may take, in seconds."""
-        self._began, limit = self._waits.begin(self._sender, self._timeout)
-        return limit
+        self._began, timeout = self._waits.begin(self._sender, self._timeout)
+        return timeout
 
     def __exit__(self, *_: object) -> None:
         """End."""

@@ -110,15 +110,11 @@ class CircuitBreakers:
                 for sender, breaker in self._breakers.items()
             }
 
-    def probe_timeout(self, sender: object) -> float | None:
-        """Return how many seconds an autoflush may take to probe *sender*.
-
-        ``None`` while the breaker is closed.
-        """
+    def probe_timeout(self, sender: object) -> float:
+        """Return how many seconds an autoflush may take to probe *sender*."""
         breaker = self._breakers.get(sender)
-        if breaker is None:
-            return None
-        return max(PROBE_TIMEOUT, PROBE_SHARE * breaker.length)
+        length = 0.0 if breaker is None else breaker.length
+        return max(PROBE_TIMEOUT, PROBE_SHARE * length)
 
     def record_failure(self, sender: object, seconds: float = 0.0) -> bool:
         """Record that *sender* could not be reached, and return whether that is new.
