@@ -20,7 +20,7 @@ PACKAGE = Path(signalbus.__file__).parent
 LAYERS = [
     {"__about__", "__init__", "_markers", "_declaration", "exceptions", "stopping"},
     {"breakers", "clock"},
-    {"typing"},
+    {"_waits", "typing"},
     {"hookspecs", "messages"},
     {"_sql", "_sql.errors", "_sql.key_list", "_sql.key_types", "_sql.rows"},
     {"_settings", "plugins", "retry"},

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import pika
 import pytest
@@ -135,6 +136,30 @@ def test_missing_confirms_are_given_up_in_time(
     assert f"{proxy.address}: it did not answer in time" in str(error)
     proxy.unsilence()
     publisher.publish_messages(messages_to(queue, 1))
+
+
+def test_idle_connections_are_not_trusted_when_one_is_silent(
+    proxy: Proxy,
+    publisher_to: MakePublisher,
+    caught: Catch,
+    queue: str,
+    messages_to: MakeMessages,
+) -> None:
+    """They are as old, and may be dead: the next call makes a new one."""
+    publisher = publisher_to(proxy.url)
+    proxy.delay(0.2)  # so that each thread needs a connection of its own
+    with ThreadPoolExecutor() as executor:
+        for _ in range(3):
+            executor.submit(publisher.publish_messages, messages_to(queue, 1))
+    assert 3 == proxy.accepted
+    proxy.delay(0)
+    proxy.silence()
+    caught(publisher, queue, timeout=0.3)
+    proxy.unsilence()
+
+    publisher.publish_messages(messages_to(queue, 1))
+
+    assert 4 == proxy.accepted
 
 
 def test_a_connection_lost_while_idle_is_opened_again(

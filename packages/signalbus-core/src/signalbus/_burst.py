@@ -18,7 +18,6 @@ from signalbus._late_deletion import LateDeletion
 from signalbus._lock import NOTHING
 from signalbus._lock import Burst
 from signalbus._send import Outcome
-from signalbus._send import Sender
 from signalbus._settle import Settlement
 from signalbus._sql import connections
 
@@ -27,6 +26,7 @@ if t.TYPE_CHECKING:
 
     from signalbus._lock import LockingStatements
     from signalbus._select import Selection
+    from signalbus._send import Sender
     from signalbus._sql.connections import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import Bus
@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
 class BurstRunner:
     """Run bursts of one model, on one connection.
 
-    :param ordered: whether nothing may be sent behind a signal that failed.
+    :param sender: what the bursts are given to.
     :param tries: how often a burst is tried while the database fails in passing.
     """
 
@@ -44,15 +44,14 @@ class BurstRunner:
         bus: Bus,
         table: SignalTable,
         connection: sa.Connection,
-        *,
-        ordered: bool = False,
-        tries: int = 1,
+        sender: Sender,
+        tries: int,
     ) -> None:
         self._bus = bus
         self._table = table
         self._connection = connection
         self._tries = tries
-        self._sender = Sender(bus, table.declaration, ordered=ordered)
+        self._sender = sender
         self._settlement = Settlement(bus, table.declaration.model, connection)
         self._deletion = Deletion(table, connection)
 

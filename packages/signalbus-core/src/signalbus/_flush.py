@@ -15,6 +15,7 @@ from signalbus._keyset_scan import KeysetScan
 from signalbus._markers import hookimpl
 from signalbus._read_keys import pending_keys
 from signalbus._read_keys import present_keys
+from signalbus._report import first_names
 from signalbus._run import Job
 from signalbus._run import Run
 from signalbus._selected_keys import SelectedKeys
@@ -22,10 +23,16 @@ from signalbus._selected_keys import poll_intervals
 from signalbus._sql import connections
 from signalbus._sql import missing_tables
 from signalbus._table import SignalTables
+from signalbus._waits import Patience
+from signalbus._waits import Waiting
+from signalbus._waits import Waits
+from signalbus._waits import unlimited
 from signalbus.breakers import CircuitBreakers
 
 if t.TYPE_CHECKING:
+    from signalbus._declaration import Declaration
     from signalbus.typing import Bus
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
@@ -45,6 +52,7 @@ class Flusher:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.breakers = CircuitBreakers()
+        self._waits = Waits(self.breakers)
         self._tables = SignalTables()
 
     def flush(self, models: t.Sequence[SignalModel], wait: float) -> int:
@@ -87,13 +95,16 @@ class Flusher:
         """Send what a transaction recorded, here and now; log what cannot be sent.
 
         A broker that was found to be down is left alone for a while; then one signal
-        finds out whether it is back.
+        finds out whether it is back. One that keeps another thread waiting is left
+        alone until that thread goes on.
         """
-        run = self._run(AUTOFLUSH_TRIES)
+        patience = Patience(self._waits, self._bus.autoflush_timeout)
+        run = self._run(AUTOFLUSH_TRIES, patience)
         with run.results:
-            for job in self._jobs(recorded):
-                if self.breakers.admits(job.declaration.sender):
-                    run.do([job])
+            for model, keys in recorded.items():
+                declaration = self._bus.declaration(model)
+                if self._may_try(declaration, keys):
+                    run.do([Job(declaration, SelectedKeys(keys))])
         return True
 
     def count_pending(self, model: SignalModel) -> int:
@@ -112,8 +123,17 @@ class Flusher:
         for sender, seconds in self.breakers.reset().items():
             _notify.broker_up(self._bus, sender, seconds, reset=True)
 
-    def _run(self, tries: int = TRIES) -> Run:
-        return Run(self._bus, self._tables, self.breakers, tries)
+    def _run(self, tries: int = TRIES, waiting: Waiting = unlimited) -> Run:
+        return Run(self._bus, self._tables, self.breakers, tries, waiting)
+
+    def _may_try(self, declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> bool:
+        """Return whether an autoflush may wait for the sender; log once that not."""
+        sender = declaration.sender
+        if not self._waits.is_stalled(sender):
+            return self.breakers.admits(sender)
+        if self.breakers.is_closed(sender) and self._waits.note_left(sender):
+            _notify.broker_stalled(sender, first_names(declaration, keys))
+        return False
 
     def _jobs(self, recorded: Recorded) -> t.Iterator[Job]:
         """Return the jobs of sending the signals that have the given keys."""

@@ -67,6 +67,16 @@ def broker_down(bus: Bus, sender: object, error: Exception, signals: str) -> Non
     )
 
 
+def broker_stalled(sender: object, signals: str) -> None:
+    """Log that *signals* were left: another thread has been waiting for too long."""
+    logger.warning(
+        "%s keeps a commit waiting. Until it answers, other commits do not wait for it,"
+        " and leave their signals pending (first: %s).",
+        broker_title(sender),
+        escape_controls(signals),
+    )
+
+
 def broker_up(bus: Bus, sender: object, seconds: float, *, reset: bool = False) -> None:
     """Notify that a circuit breaker has closed, or was *reset*."""
     logger.warning(

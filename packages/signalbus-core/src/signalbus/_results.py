@@ -15,7 +15,6 @@ if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
     from signalbus.breakers import CircuitBreakers
     from signalbus.typing import Bus
-    from signalbus.typing import PrimaryKey
 
 
 class RunResults:
@@ -100,18 +99,18 @@ class RunResults:
             self._report.undeleted(declaration, key, error)
         unavailable = result.outcome.unavailable if result.outcome else None
         if unavailable is not None:
-            self._note_unavailable(declaration, result.left(), unavailable)
+            self._note_unavailable(declaration, result, unavailable)
             return unavailable
         return next(iter([*failed.values(), *result.undeleted.values()]), None)
 
     def _note_unavailable(
-        self, declaration: Declaration, left: t.Sequence[PrimaryKey], error: Exception
+        self, declaration: Declaration, result: BurstResult, error: Exception
     ) -> None:
         """Leave a broker alone that could not be reached."""
-        sender = declaration.sender
+        sender, left = declaration.sender, result.left()
         self._unavailable[sender] = error
         self._report.unavailable(declaration, left, error)
-        if self._breakers.record_failure(sender):
+        if self._breakers.record_failure(sender, result.seconds):
             signals = _report.first_names(declaration, left)
             _notify.broker_down(self._bus, sender, error, signals)
 

@@ -15,7 +15,9 @@ from signalbus._held_back import held_back
 from signalbus._results import RunResults
 from signalbus._select import Selection
 from signalbus._selected_keys import SelectedKeys
+from signalbus._send import Sender
 from signalbus._sql import connections
+from signalbus._waits import unlimited
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,6 +27,7 @@ if t.TYPE_CHECKING:
     from signalbus._keyset_scan import KeysetScan
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
+    from signalbus._waits import Waiting
     from signalbus.breakers import CircuitBreakers
     from signalbus.typing import Bus
 
@@ -48,16 +51,23 @@ class Run:
     """One call of a flush method.
 
     :param tries: how often a transaction is tried while its database fails in passing.
+    :param waiting: makes the context in which senders are waited for.
     """
 
     def __init__(
-        self, bus: Bus, tables: SignalTables, breakers: CircuitBreakers, tries: int
+        self,
+        bus: Bus,
+        tables: SignalTables,
+        breakers: CircuitBreakers,
+        tries: int,
+        waiting: Waiting = unlimited,
     ) -> None:
         self.results = RunResults(bus, breakers)
         self._bus = bus
         self._tables = tables
         self._breakers = breakers
         self._tries = tries
+        self._waiting = waiting
         self._is_transient = functools.partial(retry.is_transient, bus)
 
     def read(
@@ -105,17 +115,18 @@ class Run:
                 lambda: held_back(self._bus, job.declaration.model, connection)
             )
             runner = BurstRunner(
-                self._bus,
-                table,
-                connection,
-                ordered=job.ordered,
-                tries=self._tries,
+                self._bus, table, connection, self._sender(job), self._tries
             )
             if table.burst_size.is_unknown:
                 runner.measure()
             # What others have locked may be held back, and is not waited for then.
             selection = Selection(job.rows, held, reads_ahead=job.again)
             self._run_bursts(job, runner, selection, lambda: self._next_count(table))
+
+    def _sender(self, job: Job) -> Sender:
+        return Sender(
+            self._bus, job.declaration, ordered=job.ordered, waiting=self._waiting
+        )
 
     def _repeat(self, function: t.Callable[[], R]) -> R:
         """Call *function*, and again while its database fails in passing."""

@@ -10,6 +10,7 @@ import typing as t
 
 from signalbus import plugins
 from signalbus._markers import hookimpl
+from signalbus._waits import unlimited
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
@@ -17,6 +18,7 @@ from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
+    from signalbus._waits import Waiting
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
     from signalbus.typing import Signal
@@ -92,11 +94,20 @@ class Sender:
     :param ordered: whether nothing may be sent behind a signal that failed. A burst
         method is trusted with the whole burst, since it gets the signals in order. The
         single form, and brokers, go on after a failure, so they get one at a time.
+    :param waiting: makes the context in which the sender is waited for.
     """
 
-    def __init__(self, bus: Bus, declaration: Declaration, *, ordered: bool) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        declaration: Declaration,
+        *,
+        ordered: bool,
+        waiting: Waiting = unlimited,
+    ) -> None:
         self._bus = bus
         self._declaration = declaration
+        self._waiting = waiting
         self._call = _hook(bus, declaration)
         self._one_by_one = ordered and declaration.send_burst is None
 
@@ -115,11 +126,8 @@ class Sender:
         return ALL_SENT
 
     def _at_once(self, signals: t.Sequence[Signal]) -> Outcome:
-        model = self._declaration.model
         try:
-            answer = self._call(
-                bus=self._bus, model=model, signals=signals, timeout=None
-            )
+            answer = self._ask(signals)
         except PartialDeliveryError as error:
             return _partial(self._bus, error, len(signals))
         except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
@@ -130,6 +138,16 @@ class Sender:
             wrong = _bad_answer(self._declaration, answer)
             return _failed(self._bus, wrong, len(signals))
         return ALL_SENT
+
+    def _ask(self, signals: t.Sequence[Signal]) -> object:
+        """Call the sender, for as long as it may take."""
+        with self._waiting(self._declaration.sender) as timeout:
+            return self._call(
+                bus=self._bus,
+                model=self._declaration.model,
+                signals=signals,
+                timeout=timeout,
+            )
 
 
 def is_unavailable(bus: Bus, error: BaseException) -> bool:

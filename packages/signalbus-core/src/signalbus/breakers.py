@@ -7,6 +7,7 @@ Here, a *sender* is a broker's name, or a model that has send methods of its own
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 import time
 
@@ -15,6 +16,16 @@ __all__ = ["CircuitBreakers"]
 #: How long a circuit breaker is open after the first failure, and at most, in seconds.
 FIRST = 0.5
 MAX = 30.0
+
+#: How much of its time a circuit breaker may be open for less, so that many processes
+#: do not probe a broker at the same moment.
+JITTER = 0.2
+
+#: How long an autoflush may take to probe a broker, in seconds, and as a part of the
+#: time for which the breaker was open: a broker that takes long to connect to must be
+#: found to be back in the end.
+PROBE_TIMEOUT = 0.5
+PROBE_SHARE = 0.1
 
 
 @dataclasses.dataclass
@@ -26,20 +37,37 @@ class CircuitBreaker:
     """
 
     opened: float
-    length: float
-    until: float
+    length: float = FIRST
+    until: float = 0.0
+    failed: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Open."""
+        self.failed = self.opened
+        self._stay_open(self.opened)
 
     def admits(self, now: float) -> bool:
         """Return whether the caller may probe the broker: ``True`` for one caller."""
         if now < self.until:
             return False
-        self.until = now + self.length
+        self._stay_open(now)
         return True
 
-    def extend(self, now: float) -> None:
-        """Stay open for twice as long, since a probe failed."""
+    def extend(self, now: float, began: float) -> None:
+        """Stay open for twice as long, since a probe failed that *began* then.
+
+        An attempt that began before the last failure was no probe: when a broker hangs,
+        all that wait for it fail, one after the other.
+        """
+        if began < self.failed:
+            return
+        self.failed = now
         self.length = min(MAX, self.length * 2)
-        self.until = now + self.length
+        self._stay_open(now)
+
+    def _stay_open(self, now: float) -> None:
+        shorter = random.uniform(0, JITTER)  # noqa: S311 no secret
+        self.until = now + self.length * (1 - shorter)
 
 
 class CircuitBreakers:
@@ -82,15 +110,24 @@ class CircuitBreakers:
                 for sender, breaker in self._breakers.items()
             }
 
-    def record_failure(self, sender: object) -> bool:
-        """Record that *sender* could not be reached, and return whether that is new."""
+    def probe_timeout(self, sender: object) -> float:
+        """Return how many seconds an autoflush may take to probe *sender*."""
+        breaker = self._breakers.get(sender)
+        length = 0.0 if breaker is None else breaker.length
+        return max(PROBE_TIMEOUT, PROBE_SHARE * length)
+
+    def record_failure(self, sender: object, seconds: float = 0.0) -> bool:
+        """Record that *sender* could not be reached, and return whether that is new.
+
+        :param seconds: how long the attempt took.
+        """
         now = time.monotonic()
         with self._lock:
             breaker = self._breakers.get(sender)
             if breaker is None:
-                self._breakers[sender] = CircuitBreaker(now, FIRST, now + FIRST)
+                self._breakers[sender] = CircuitBreaker(now)
                 return True
-            breaker.extend(now)
+            breaker.extend(now, now - seconds)
             return False
 
     def record_success(self, sender: object) -> float | None:

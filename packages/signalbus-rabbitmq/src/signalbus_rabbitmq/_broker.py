@@ -84,7 +84,12 @@ class Broker:
                     raise
                 allow_retry = False
             except exceptions.TimeoutError as error:
-                if _is_hopeless(channel) or not timeout.restart():
+                if _is_hopeless(channel):
+                    raise
+                if not timeout.restart():
+                    # Idle connections are as old, and may be dead, too: the next call,
+                    # which may have less time, must not wait for each of them.
+                    self._pool.abandon()
                     raise
                 self._isolate(batch, error)
             else:

@@ -44,6 +44,11 @@ class ConnectionPool:
         except queue.Full:
             channel.close(CLOSE_TIMEOUT)
 
+    def abandon(self) -> None:
+        """Abort all channels, without a word to a broker that does not answer."""
+        while channel := self._pop():
+            channel.abort()
+
     def close(self) -> None:
         """Close all channels. A broker that hangs costs a second for all of them."""
         deadline = time.monotonic() + CLOSE_TIMEOUT

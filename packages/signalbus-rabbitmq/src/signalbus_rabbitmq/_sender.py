@@ -14,12 +14,15 @@ from signalbus.messages import message_headers
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
 from signalbus_rabbitmq._message_factory import MessageFactory
+from signalbus_rabbitmq._timeouts import Deadline
 from signalbus_rabbitmq._timeouts import IdleTimeout
 from signalbus_rabbitmq.exceptions import DeliveryError
 
 if t.TYPE_CHECKING:
     from flask import Flask
     from signalbus.typing import Bus
+
+    from signalbus_rabbitmq._timeouts import Timeout
 
 #: The settings that the broker plugin reads.
 URL = "SIGNALBUS_RABBITMQ_URL"
@@ -39,9 +42,17 @@ class SignalSender:
         url = app.config.get(URL)
         self._broker = Broker(_parameters.parse(url, URL)) if url else None
 
-    def send(self, bus: Bus, model: type[t.Any], signals: t.Sequence[t.Any]) -> None:
+    def send(
+        self,
+        bus: Bus,
+        model: type[t.Any],
+        signals: t.Sequence[t.Any],
+        timeout: float | None,
+    ) -> None:
         """Send *signals* and return when RabbitMQ has confirmed every one.
 
+        :param timeout: how long all of it may take, connecting included, in seconds;
+            ``None`` if it may take as long as the broker does something.
         :raises PartialDeliveryError: if some were not confirmed, or cannot be put into
             a message.
         :raises BrokerUnavailableError: if none was, since there is no broker.
@@ -50,7 +61,7 @@ class SignalSender:
         added = message_headers(bus, model, signals)
         messages = self._factory(model).messages(signals, added)
         try:
-            broker.publish(messages, IdleTimeout(self._timeout))
+            broker.publish(messages, self._limit(timeout))
         except DeliveryError as error:
             if isinstance(error, BrokerUnavailableError) and _all_failed(
                 error, signals
@@ -60,6 +71,12 @@ class SignalSender:
             # Here, and not in the publisher, positions are known to be the signals'.
             failures = {at: _own(each) for at, each in error.failures.items()}
             raise PartialDeliveryError(failures, str(error)) from error
+
+    def _limit(self, timeout: float | None) -> Timeout:
+        """Return what limits the waits of a burst that has this *timeout*."""
+        if timeout is None:
+            return IdleTimeout(self._timeout)
+        return Deadline(min(timeout, self._timeout))
 
     def _find_broker(self) -> Broker:
         if self._broker is None:

@@ -82,13 +82,16 @@ def signalbus_burst_count(bus: SignalBus, model: SignalModel) -> int | None:
 
 @hookimpl
 def signalbus_send_burst(
-    bus: SignalBus, model: SignalModel, signals: t.Sequence[Signal]
+    bus: SignalBus,
+    model: SignalModel,
+    signals: t.Sequence[Signal],
+    timeout: float | None,
 ) -> bool | None:
     """Send *signals* if their model names RabbitMQ."""
     if bus.declaration(model).broker != BROKER:
         return None
     sender: SignalSender = flask.current_app.extensions[_EXTENSION]
-    sender.send(bus, model, signals)
+    sender.send(bus, model, signals, timeout)
     return True
 
 

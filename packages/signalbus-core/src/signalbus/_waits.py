@@ -1,0 +1,134 @@
+"""Who waits for a broker: what keeps one that hangs from stopping every commit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import typing as t
+import weakref
+
+if t.TYPE_CHECKING:
+    from signalbus.breakers import CircuitBreakers
+
+#: How long a sender may keep an autoflush waiting, in seconds, before others leave
+#: their signals pending; and how long those may wait that came in the meantime.
+STALLED: t.Final = 0.5
+
+#: After how many seconds a wait says no more about its sender: that thread may hang for
+#: reasons of its own, and the others must not be kept from trying for ever.
+ABANDONED: t.Final = 30.0
+
+#: For how many seconds nothing must have been left before the log tells of it again.
+QUIET: t.Final = 60.0
+
+#: Makes the context in which a sender is waited for. It gives how long that may take,
+#: in seconds, or ``None`` if that is up to the sender.
+Waiting: t.TypeAlias = t.Callable[[object], t.ContextManager["float | None"]]
+
+
+class Waits:
+    """Which senders keep the autoflushes of one bus waiting, in this process.
+
+    Autoflushes in the committing thread only: nobody waits for other flushes. Its
+    methods may be called from several threads.
+    """
+
+    def __init__(self, breakers: CircuitBreakers) -> None:
+        self._breakers = breakers
+        self.forget()
+        _all_waits.add(self)
+
+    def begin(self, sender: object, timeout: float) -> tuple[float, float]:
+        """Count a wait. Return when it began, and how long it may take.
+
+        That is *timeout*, or less for all but the first of those who wait, and for who
+        probes a sender that was down.
+        """
+        if not self._breakers.is_closed(sender):
+            timeout = min(timeout, self._breakers.probe_timeout(sender))
+        with self._lock:
+            now = time.monotonic()
+            times = self._began.get(sender)
+            if times is None:
+                self._began[sender] = [now]
+                return now, timeout
+            if now - times[-1] < ABANDONED:
+                timeout = min(timeout, STALLED)
+            times.append(now)
+        return now, timeout
+
+    def end(self, sender: object, began: float) -> None:
+        """Count a wait no more."""
+        with self._lock:
+            times = self._began.get(sender, [])
+            if began in times:  # unless it was forgotten, in a fork
+                times.remove(began)
+            if not times:
+                self._began.pop(sender, None)
+
+    def is_stalled(self, sender: object) -> bool:
+        """Return whether somebody has been waiting for *sender* for too long."""
+        if sender not in self._began:
+            return False
+        with self._lock:
+            now = time.monotonic()
+            times = self._began.get(sender, ())
+            return any(STALLED < now - began < ABANDONED for began in times)
+
+    def note_left(self, sender: object) -> bool:
+        """Record that signals were left for this, and return whether that is news."""
+        with self._lock:
+            now = time.monotonic()
+            last = self._left.get(sender)
+            self._left[sender] = now
+        return last is None or now - last > QUIET
+
+    def forget(self) -> None:
+        """Forget all waits, as in a process that was forked: its parent waits."""
+        self._lock = threading.Lock()
+        self._began: dict[object, list[float]] = {}
+        self._left: dict[object, float] = {}
+
+
+class Patience:
+    """How long one autoflush waits for senders: one at a time, each by its context."""
+
+    __slots__ = ("_began", "_sender", "_timeout", "_waits")
+
+    def __init__(self, waits: Waits, timeout: float) -> None:
+        self._waits = waits
+        self._timeout = timeout
+
+    def __call__(self, sender: object) -> Patience:
+        """Return the context in which *sender* is waited for."""
+        self._sender = sender
+        return self
+
+    def __enter__(self) -> float:
+        """Begin, and return how long it may take, in seconds."""
+        self._began, timeout = self._waits.begin(self._sender, self._timeout)
+        return timeout
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._waits.end(self._sender, self._began)
+
+
+def unlimited(_: object) -> t.ContextManager[None]:
+    """Return the context for senders that may take their time."""
+    return _UNLIMITED
+
+
+_UNLIMITED: t.Final = contextlib.nullcontext()
+_all_waits: weakref.WeakSet[Waits] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for waits in list(_all_waits):
+        waits.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
