@@ -193,7 +193,7 @@ class Report:
         ]
         for line, note in zip(lines, notes, strict=True):
             if line.is_logged:
-                logger.error("%s", note)
+                logger.error("%s", note, extra={"signalbus_is_reported": True})
         if self._first is not None and notes:
             _attach(self._first, notes)
 

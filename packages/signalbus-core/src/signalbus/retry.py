@@ -59,7 +59,11 @@ def call_repeatedly(
             if seconds is None or stopping.is_stopping() or not may_repeat(error):
                 raise
             if is_first:
-                logger.warning("Trying again after: %s", describe_error(error))
+                logger.warning(
+                    "Trying again after: %s",
+                    describe_error(error),
+                    extra={"signalbus_is_retry": True},
+                )
             if stopping.wait(seconds):
                 raise
 

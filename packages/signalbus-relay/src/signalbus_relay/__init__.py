@@ -1,1 +1,19 @@
 """The long-running relay of signalbus: `flask signalbus run`."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from signalbus_relay.relay import Relay
+
+__all__ = ["Relay"]
+
+
+def __getattr__(name: str) -> t.Any:
+    """Import the relay when it is asked for: web processes do without it."""
+    if name == "Relay":
+        from signalbus_relay.relay import Relay
+
+        return Relay
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
