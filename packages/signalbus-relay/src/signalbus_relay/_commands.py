@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 import click
@@ -16,8 +17,23 @@ from signalbus_relay._leaving import leave
 from signalbus_relay._shown import shown_lines
 from signalbus_relay.relay import Relay
 
-#: The longest time that an option takes, in seconds: a day.
-_MAX = 86_400
+
+def _seconds(minimum: float, default: float) -> dict[str, t.Any]:
+    """Return the arguments of an option that takes a finite number of seconds."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: float) -> float:
+        if minimum <= value < math.inf:
+            return value
+        text = f"{value:g} is not a number of {minimum:g} or more."
+        raise click.BadParameter(text, ctx, param)
+
+    return {
+        "type": float,
+        "metavar": "SECONDS",
+        "default": default,
+        "show_default": True,
+        "callback": check,
+    }
 
 
 def _read_address(
@@ -38,10 +54,7 @@ def _read_address(
 @exclude_option
 @click.option(
     "--poll",
-    type=click.FloatRange(0.01, _MAX),
-    metavar="SECONDS",
-    default=1.0,
-    show_default=True,
+    **_seconds(minimum=0.01, default=1.0),
     help="Look for signals at least so often.",
 )
 @click.option(
@@ -54,10 +67,7 @@ def _read_address(
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(0, _MAX),
-    metavar="SECONDS",
-    default=20.0,
-    show_default=True,
+    **_seconds(minimum=0, default=20.0),
     help="When stopped, wait so long for the bursts at hand.",
 )
 @click.option(

@@ -237,8 +237,8 @@ class Relay:
         self._wait_for_lanes(min(deadline, time.monotonic() + NOTICE_AFTER))
         if busy := self._busy():
             logger.warning(
-                "Stopping: waiting up to %.0f seconds for %s. A second signal ends the"
-                " relay at once.",
+                "Stopping: waiting up to %.0f s for %s. A second signal ends the relay"
+                " at once.",
                 max(0.0, deadline - time.monotonic()),
                 _names(busy),
             )
