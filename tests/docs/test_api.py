@@ -29,6 +29,7 @@ MODULES = (
     "signalbus_cli.output",
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
+    "signalbus_relay",
     "signalbus_retry",
 )
 

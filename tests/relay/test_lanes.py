@@ -198,6 +198,32 @@ def test_an_idle_relay_looks_once_per_poll_and_model(
     assert cpu < 0.15 * seconds  # at five times the usual poll, on a busy machine
 
 
+@pytest.mark.parametrize("tables", [None, {"letter"}, {"letter", "parcel"}])
+def test_what_is_announced_is_sent_at_once(
+    run: Run,
+    new_model: NewModel,
+    record: Record,
+    wire: Wire,
+    eventually: Eventually,
+    tables: set[str] | None,
+) -> None:
+    """Without a look, whatever the interval: all models, or those of some tables."""
+    letter = new_model("Letter")
+    lanes = run(poll=60).relay._lanes  # noqa: SLF001 as the listener does
+    (lane,) = lanes
+    polling = lane._polling[letter]  # noqa: SLF001
+    eventually(lambda: polling.due_in > 0.5)
+    polling.sent_nothing(1000, is_announced=False)
+    record(letter, "a")
+    lanes.wake("elsewhere", tables)
+    lanes.wake(None, {"other"})
+
+    assert [] == wire.tried
+
+    lanes.wake(None, tables)
+    wire.expect("a")
+
+
 def test_a_thread_that_breaks_down_ends_the_relay(
     run: Run, new_model: NewModel, bus: SignalBus, caplog: pytest.LogCaptureFixture
 ) -> None:

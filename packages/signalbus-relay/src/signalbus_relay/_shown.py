@@ -8,6 +8,7 @@ import typing as t
 
 import click
 from signalbus.exceptions import escape_controls
+from signalbus_cli.output import print_warning
 
 
 @contextlib.contextmanager
@@ -27,8 +28,9 @@ def shown_lines() -> t.Iterator[None]:
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        is_error = record.levelno >= logging.ERROR
-        title, colour = ("Error", "red") if is_error else ("Warning", "yellow")
-        text = escape_controls(record.getMessage())
+        text = record.getMessage()
         with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more
-            click.secho(f"{title}: {text}", err=True, fg=colour)
+            if record.levelno >= logging.ERROR:
+                click.secho(f"Error: {escape_controls(text)}", err=True, fg="red")
+            else:
+                print_warning(text)
