@@ -19,7 +19,7 @@ PACKAGE = Path(signalbus.__file__).parent
 #: of each other.
 LAYERS = [
     {"__about__", "__init__", "_markers", "_declaration", "exceptions", "stopping"},
-    {"breakers", "clock"},
+    {"breakers", "clock", "failure_tracker"},
     {"_waits", "typing"},
     {"hookspecs", "messages"},
     {"_sql", "_sql.errors", "_sql.key_list", "_sql.key_types", "_sql.rows"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -12,6 +13,8 @@ from signalbus import SignalModelError
 from signalbus.rows import SignalRows
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
@@ -455,3 +458,61 @@ def test_the_first_keys_are_read_in_their_order(rows: SignalRows) -> None:
     with rows.transaction() as connection:
         assert [(1,), (2,)] == rows.first(connection, 2)
         assert [(1,), (2,), (3,)] == rows.first(connection, 4)
+
+
+def test_no_row_is_pending_in_an_empty_table(
+    bus: SignalBus, greeting: SignalModel, record: t.Any
+) -> None:
+    """A look tells, and a row that is locked is there as well."""
+    rows = SignalRows(bus, greeting)
+
+    assert rows.is_empty()
+
+    record(greeting, "a")
+    with rows.transaction() as connection:
+        assert not rows.is_empty()
+        rows.lock(connection, [(1,)])
+        assert not rows.is_empty()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_look_is_one_statement_and_no_transaction(
+    rows: SignalRows, db: SQLAlchemy, tmp_path: Path
+) -> None:
+    """PostgreSQL gets nothing but the SELECT, however often one looks."""
+    rows.is_empty()
+    with db.engine.connect() as connection:
+        driver_connection: t.Any = connection.connection.dbapi_connection
+    with (tmp_path / "wire").open("w+") as wire:
+        driver_connection.pgconn.trace(wire.fileno())
+        for _ in range(10):
+            rows.is_empty()
+        driver_connection.pgconn.untrace()
+        wire.seek(0)
+        sent = re.findall(r"\tF\t\d+\t(\w+)", wire.read())
+
+    assert {"Parse", "Bind", "Describe", "Execute", "Sync"} == set(sent)
+    assert 10 == sent.count("Execute")
+
+
+def test_a_look_at_a_missing_table_says_so(rows: SignalRows, db: SQLAlchemy) -> None:
+    """As a flush does."""
+    db.drop_all()
+
+    with pytest.raises(MissingTableError, match="greeting"):
+        rows.is_empty()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_look_leaves_transactions_to_the_others(
+    rows: SignalRows, db: SQLAlchemy
+) -> None:
+    """A connection goes back to the pool as it was."""
+    rows.is_empty()
+
+    with db.engine.connect() as connection:
+        assert "READ COMMITTED" == connection.get_isolation_level()
+        with connection.begin():
+            connection.exec_driver_sql("DELETE FROM greeting")
+            connection.rollback()
+    assert not rows.is_empty()

@@ -14,6 +14,9 @@ import signalbus.testing
 MODULES = (
     "flask_signalbus",
     "signalbus",
+    "signalbus.breakers",
+    "signalbus.clock",
+    "signalbus.failure_tracker",
     "signalbus.messages",
     "signalbus.plugins",
     "signalbus.retry",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.failure_tracker import FailureTracker
+from signalbus.failure_tracker import reasons_of
 from signalbus.stopping import StopToken
 
-from signalbus_cli._failure_tracker import FailureTracker
 from signalbus_cli._progress import SentCounter
 from signalbus_cli._report import print_error
 from signalbus_cli._report import print_recovery
 from signalbus_cli._report import print_sent
-from signalbus_cli._report import reasons_of
 from signalbus_cli._schedule import starts
 from signalbus_cli._stop_notice import StopNotice
 from signalbus_cli._warnings import shown_warnings

@@ -50,6 +50,9 @@ class Line(t.Protocol):
     #: Whether the line is logged.
     is_logged: bool
 
+    #: What failed: a broker or a database as a whole, or signals.
+    about: str
+
     @property
     def is_settled(self) -> bool:
         """Whether all signals of the line wait or are parked."""
@@ -73,6 +76,7 @@ class Signals:
     keys: list[PrimaryKey] = dataclasses.field(default_factory=list)
     prospects: Prospects = dataclasses.field(default_factory=Prospects)
     is_logged: bool = True
+    about: str = "signals"
 
     @property
     def is_settled(self) -> bool:
@@ -114,6 +118,7 @@ class Models:
     names: dict[str, None] = dataclasses.field(default_factory=dict)
     is_logged: bool = True
     is_settled: bool = False
+    about: str = "signals"
 
     def text(self) -> str:
         """Return which models were left, and why."""
@@ -160,13 +165,15 @@ class Report:
         group = self._models_line(("broker", sender), fact, declaration, error)
         group.first = group.first or first_names(declaration, keys)
         group.is_logged = False
+        group.about = "broker"
 
     def no_database(self, declaration: Declaration, error: Exception) -> None:
         """Add a model that was left, since its database is down or refuses access."""
         database = declaration.bind_key
         title = "The database" if database is None else f"The database {database!r}"
         fact = f"{title} is {LEFT}"
-        self._models_line(("database", database), fact, declaration, error)
+        key = ("database", database)
+        self._models_line(key, fact, declaration, error).about = "database"
 
     def stopped(self, declaration: Declaration, error: Exception) -> None:
         """Add a model that was left, with all its remaining signals."""
@@ -177,12 +184,16 @@ class Report:
         """Log the failures, and attach them to the first error as notes."""
         lines, self._lines = self._lines, []
         notes = [
-            ReportLine(escape_controls(line.text()), is_settled=line.is_settled)
+            ReportLine(
+                escape_controls(line.text()),
+                is_settled=line.is_settled,
+                about=line.about,
+            )
             for line in lines
         ]
         for line, note in zip(lines, notes, strict=True):
             if line.is_logged:
-                logger.error("%s", note)
+                logger.error("%s", note, extra={"signalbus_is_reported": True})
         if self._first is not None and notes:
             _attach(self._first, notes)
 

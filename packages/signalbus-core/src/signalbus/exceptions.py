@@ -78,18 +78,22 @@ class ReportLine(str):
     :ivar is_settled: whether all signals of the line wait for their next attempt, or
         are parked, as a plugin says that counts attempts. If that is so for all such
         notes of an error, there is nothing to be done at once.
+    :ivar about: what failed: ``"broker"`` or ``"database"`` if that is down as a whole,
+        or else ``"signals"``.
     """
 
-    __slots__ = ("is_settled",)
+    __slots__ = ("about", "is_settled")
 
+    about: str
     is_settled: bool
 
     def __new__(  # noqa: PYI034 Self is not in Python 3.10
-        cls, text: str, *, is_settled: bool = False
+        cls, text: str, *, is_settled: bool = False, about: str = "signals"
     ) -> ReportLine:
         """Make a line of *text*."""
         line = super().__new__(cls, text)
         line.is_settled = is_settled
+        line.about = about
         return line
 
 

@@ -12,6 +12,7 @@ import sqlalchemy.exc as sa_exc
 from signalbus import stopping
 from signalbus._markers import hookimpl
 from signalbus._sql import errors
+from signalbus._sql.errors import is_outage
 from signalbus._sql.errors import is_race
 from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import SignalModelError
@@ -20,7 +21,7 @@ from signalbus.exceptions import describe_error
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
 
-__all__ = ["backoff", "is_race", "retry_on_deadlock"]
+__all__ = ["backoff", "is_outage", "is_race", "retry_on_deadlock"]
 
 logger = logging.getLogger("signalbus")
 
@@ -58,7 +59,11 @@ def call_repeatedly(
             if seconds is None or stopping.is_stopping() or not may_repeat(error):
                 raise
             if is_first:
-                logger.warning("Trying again after: %s", describe_error(error))
+                logger.warning(
+                    "Trying again after: %s",
+                    describe_error(error),
+                    extra={"signalbus_is_retry": True},
+                )
             if stopping.wait(seconds):
                 raise
 

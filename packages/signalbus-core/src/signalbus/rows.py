@@ -35,8 +35,8 @@ class SignalRows:
     Rows of models that inherit from *model* are none of its rows. The keys that are
     returned have the values that the database has, in no particular order.
 
-    All but :meth:`transaction` take a connection to the model's database. It may be the
-    one that a hook is given.
+    All but :meth:`transaction` and :meth:`is_empty` take a connection to the model's
+    database. It may be the one that a hook is given.
 
     :raises SignalModelError: if *model* is not a signal model, or is misdeclared; by
         all methods, if the database cannot tell its rows apart.
@@ -66,6 +66,22 @@ class SignalRows:
             connections.transaction(connection),
         ):
             yield connection
+
+    def is_empty(self) -> bool:
+        """Return whether no signal is pending, held back or not.
+
+        Reads one key, without locks, on a connection of its own; on PostgreSQL without
+        a transaction, so that the server gets this one statement. For programs that
+        look again and again. It is not tried again if the database fails in passing.
+
+        :raises MissingTableError: if a table of the model is missing.
+        """
+        db, declaration = self._bus.db, self._declaration
+        with (
+            missing_tables.explaining(db, declaration),
+            connections.connect_to_look(db, declaration) as connection,
+        ):
+            return not self.first(connection, 1)
 
     def first(self, connection: sa.Connection, count: int) -> list[PrimaryKey]:
         """Return the first *count* keys, in their order, without locking anything."""

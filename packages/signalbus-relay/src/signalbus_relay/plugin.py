@@ -11,6 +11,7 @@ from signalbus_relay._wake import wake_after_commit
 
 if t.TYPE_CHECKING:
     from flask import Flask
+    from flask.cli import AppGroup
     from signalbus.typing import Bus
     from signalbus.typing import Recorded
 
@@ -31,3 +32,12 @@ def signalbus_settings() -> tuple[str, ...]:
 def signalbus_committed(bus: Bus, recorded: Recorded) -> None:
     """Wake the relays that send what this process does not autoflush."""
     wake_after_commit(bus, recorded)
+
+
+@hookimpl(optionalhook=True)
+def signalbus_register_commands(group: AppGroup) -> None:
+    """Add ``flask signalbus run``."""
+    from signalbus_relay._commands import COMMANDS
+
+    for command in COMMANDS:
+        group.add_command(command)

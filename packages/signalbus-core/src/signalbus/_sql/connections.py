@@ -16,6 +16,7 @@ import sqlalchemy.pool as sa_pool
 from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
+    import sqlalchemy.engine.interfaces as sa_interfaces
     from flask_sqlalchemy import SQLAlchemy
 
     from signalbus._declaration import Declaration
@@ -24,6 +25,9 @@ if t.TYPE_CHECKING:
 Executor: t.TypeAlias = sa.Connection | sa_orm.Session
 
 ISOLATION: t.Final = "READ COMMITTED"
+
+#: Without a transaction: each statement stands for itself.
+AUTOCOMMIT: t.Final = "AUTOCOMMIT"
 
 #: The key, in the ``info`` of a driver's connection, that says that it has that level.
 LEVEL: t.Final = "signalbus.level"
@@ -44,30 +48,46 @@ def connect(
     :param wait_for_disk: whether PostgreSQL writes commits to disk before it returns.
     """
     engine = _engine(db, declaration)
-    _refuse_shared_connection(engine)
     # First: there may be one connection only.
     keeps_level = engine.dialect.name == "sqlite" or _is_read_committed(engine)
-    with engine.connect() as connection:
-        if isinstance(engine.pool, sa_pool.SingletonThreadPool):
-            _refuse_open_transaction(_driver_connection(connection))
+    with _open(engine) as connection:
         if not wait_for_disk:
             connection.execution_options(signalbus_wait_for_disk=False)
         if keeps_level:
             yield connection
         else:
-            with _read_committed(connection):
+            connection.execution_options(signalbus_level=ISOLATION)
+            with _at_level(connection, ISOLATION):
                 yield connection
 
 
 @contextlib.contextmanager
-def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
-    """Keep *connection* at READ COMMITTED, and restore its level afterwards.
+def connect_to_look(
+    db: SQLAlchemy, declaration: Declaration
+) -> t.Iterator[sa.Connection]:
+    """Open a connection for one statement that reads.
+
+    On PostgreSQL, that statement is all that the server gets: no transaction begins.
+    Elsewhere, to switch transactions off takes more statements than to end one.
+    """
+    with _open(_engine(db, declaration)) as connection:
+        if connection.dialect.name != "postgresql":
+            yield connection
+        else:
+            with _at_level(connection, AUTOCOMMIT), _unprepared(connection):
+                yield connection
+
+
+@contextlib.contextmanager
+def _at_level(
+    connection: sa.Connection, level: sa_interfaces.IsolationLevel
+) -> t.Iterator[None]:
+    """Keep *connection* at an isolation level, and restore its own afterwards.
 
     SQLAlchemy's own option would restore the level while the connection is returned to
     the pool. A connection that breaks at that moment is lost to the pool for ever.
     """
-    _set_level(connection)
-    connection.execution_options(signalbus_level=ISOLATION)
+    _set_level(connection, level)
     try:
         yield
     except BaseException:
@@ -77,7 +97,7 @@ def _read_committed(connection: sa.Connection) -> t.Iterator[None]:
         _reset_level(connection)
 
 
-def _set_level(connection: sa.Connection) -> None:
+def _set_level(connection: sa.Connection, level: sa_interfaces.IsolationLevel) -> None:
     """Set the isolation level.
 
     That may be where a connection turns out to have died in the pool. SQLAlchemy
@@ -85,8 +105,8 @@ def _set_level(connection: sa.Connection) -> None:
     """
     dialect = connection.dialect
     try:
-        dialect.set_isolation_level(_driver_connection(connection), ISOLATION)
-        connection.info[LEVEL] = ISOLATION
+        dialect.set_isolation_level(_driver_connection(connection), level)
+        connection.info[LEVEL] = level
     except dialect.loaded_dbapi.Error:
         try:
             connection.exec_driver_sql("SELECT 1")
@@ -125,7 +145,7 @@ def renew(connection: sa.Connection) -> None:
     """
     options = connection.get_execution_options()
     if "signalbus_level" in options and LEVEL not in connection.info:
-        _set_level(connection)
+        _set_level(connection, ISOLATION)
 
 
 def _driver_connection(connection: sa.Connection) -> t.Any:
@@ -170,7 +190,15 @@ def transaction(
 
 @contextlib.contextmanager
 def _postgresql_transaction(connection: sa.Connection) -> t.Iterator[sa.Transaction]:
-    """Run a transaction in which psycopg prepares no statements.
+    with _unprepared(connection), connection.begin() as own:
+        if not connection.get_execution_options().get("signalbus_wait_for_disk", True):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+        yield own
+
+
+@contextlib.contextmanager
+def _unprepared(connection: sa.Connection) -> t.Iterator[None]:
+    """Let psycopg prepare no statements.
 
     PostgreSQL keeps the plan of a prepared statement. A plan that was made when the
     table was empty, which is often, scans the whole table when it has filled.
@@ -180,12 +208,7 @@ def _postgresql_transaction(connection: sa.Connection) -> t.Iterator[sa.Transact
     if threshold is not None:
         driver_connection.prepare_threshold = None
     try:
-        with connection.begin() as own:
-            if not connection.get_execution_options().get(
-                "signalbus_wait_for_disk", True
-            ):
-                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-            yield own
+        yield
     finally:
         if threshold is not None:
             driver_connection.prepare_threshold = threshold
@@ -256,11 +279,16 @@ def _begin_immediate(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _refuse_shared_connection(engine: sa.Engine) -> None:
-    """Refuse to work inside a transaction that is open on SQLite's only connection."""
+@contextlib.contextmanager
+def _open(engine: sa.Engine) -> t.Iterator[sa.Connection]:
+    """Connect, but not to work inside a transaction on SQLite's only connection."""
     pool = engine.pool
     if isinstance(pool, sa_pool.StaticPool):
         _refuse_open_transaction(pool.connection.dbapi_connection)
+    with engine.connect() as connection:
+        if isinstance(pool, sa_pool.SingletonThreadPool):
+            _refuse_open_transaction(_driver_connection(connection))
+        yield connection
 
 
 def _refuse_open_transaction(driver_connection: object) -> None:

@@ -1,4 +1,7 @@
-"""Report a failure that persists over many runs once, not in each of them."""
+"""Report a failure that persists over many runs once, not in each of them.
+
+For programs that flush again and again: the commands, and relays.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,12 @@ import re
 import time
 import typing as t
 
+from signalbus.exceptions import ReportLine
+from signalbus.exceptions import describe_error
+from signalbus.exceptions import escape_controls
 from signalbus.exceptions import without_values
+
+__all__ = ["REMINDER_INTERVAL", "FailureTracker", "Reason", "reasons_of"]
 
 #: How often a persistent failure is reported again, in seconds.
 REMINDER_INTERVAL = 600.0
@@ -28,10 +36,13 @@ class Reason:
 
     :ivar is_settled: whether it is settled what becomes of the signals that it is
         about: they wait for their next attempt, or are parked.
+    :ivar about: what failed: ``"broker"`` or ``"database"`` if that is down as a whole,
+        or else ``"signals"``.
     """
 
     line: str
     is_settled: bool = False
+    about: str = "signals"
 
 
 @dataclasses.dataclass
@@ -108,3 +119,31 @@ def _key(line: str) -> str:
     line = _SETTLED.sub("", _EXAMPLES.sub("", line))
     subject = t.cast("re.Match[str]", _SUBJECT.match(line)).group()
     return subject + without_values(line[len(subject) :])
+
+
+def reasons_of(error: BaseException) -> list[Reason]:
+    """Return why a flush failed, one line for each reason.
+
+    These are the notes of *error*. The note that contains *error* itself comes first;
+    if there is none, *error* has a line of its own.
+    """
+    text = describe_error(error)
+    reasons = _read_notes(getattr(error, "__notes__", ()))
+    first = next((each for each in reasons if text in each.line), Reason(text))
+    return [first, *(each for each in reasons if each != first)]
+
+
+def _read_notes(notes: t.Sequence[str]) -> list[Reason]:
+    """Return what the core's report says in *notes*, and what others have added.
+
+    The first line of a report is about the error that has the notes. What others have
+    added explains this error, so it is settled if that line is.
+    """
+    lines = [note for note in notes if isinstance(note, ReportLine)]
+    default = lines[0] if lines else ReportLine("")
+    return [_read_note(note, default) for note in notes]
+
+
+def _read_note(note: str, default: ReportLine) -> Reason:
+    line = note if isinstance(note, ReportLine) else default
+    return Reason(escape_controls(note), line.is_settled, line.about)

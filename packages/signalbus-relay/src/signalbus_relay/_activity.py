@@ -1,0 +1,110 @@
+"""What each thread of the relay is doing: a plugin that follows every burst."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+from signalbus import hookimpl
+
+if t.TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from signalbus.typing import SignalModel
+
+
+class Activity:
+    """What one thread of a lane is doing.
+
+    :ivar model: the model that it looks for or sends; ``None`` while it waits.
+    :ivar is_sending: whether a burst is under way: its signals are locked, and may have
+        been sent.
+    :ivar sent: how many signals the thread has sent so far.
+    """
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self.model: SignalModel | None = None
+        self.is_sending = False
+        self.sent = 0
+        self._clock = clock
+        self._since = clock()
+
+    @property
+    def seconds(self) -> float:
+        """For how long there was no progress; 0 while it waits."""
+        return 0.0 if self.model is None else self._clock() - self._since
+
+    @property
+    def state(self) -> str:
+        """What it does, in a word."""
+        if self.is_sending:
+            return "sending"
+        return "waiting" if self.model is None else "looking"
+
+    def begin(self, model: SignalModel) -> None:
+        """Begin to work on *model*."""
+        self._since = self._clock()
+        self.model = model
+
+    def begin_burst(self) -> None:
+        """Begin to send a burst."""
+        self._since = self._clock()
+        self.is_sending = True
+
+    def end_burst(self, sent: int = 0) -> None:
+        """End the burst, of which so many signals were *sent*."""
+        self._since = self._clock()
+        self.sent += sent
+        self.is_sending = False
+
+    def end(self) -> None:
+        """Begin to wait."""
+        self.is_sending = False
+        self.model = None
+
+
+class Activities:
+    """A plugin that tells the :class:`Activity` of each thread about its bursts.
+
+    :param broker_up: called with the name of a broker that is back.
+    """
+
+    def __init__(self, broker_up: t.Callable[[str], object]) -> None:
+        self._threads = threading.local()
+        self._broker_up = broker_up
+
+    def enter(self, activity: Activity) -> None:
+        """Let this thread have *activity*."""
+        self._threads.activity = activity
+
+    @property
+    def current(self) -> Activity | None:
+        """The activity of this thread, if it is one of the relay's."""
+        return getattr(self._threads, "activity", None)
+
+    @hookimpl(wrapper=True, tryfirst=True)
+    def signalbus_send_burst(self) -> Generator[None, t.Any, t.Any]:
+        """Note that a burst is about to be sent."""
+        if activity := self.current:
+            activity.begin_burst()
+        return (yield)
+
+    @hookimpl(wrapper=True, tryfirst=True)
+    def signalbus_burst_sent(self, count: int) -> Generator[None, t.Any, t.Any]:
+        """Note that a burst was sent, and count its signals."""
+        if activity := self.current:
+            activity.end_burst(count)
+        return (yield)
+
+    @hookimpl(wrapper=True, tryfirst=True)
+    def signalbus_burst_failed(self) -> Generator[None, t.Any, t.Any]:
+        """Note that the transaction of a burst has ended."""
+        if activity := self.current:
+            activity.end_burst()
+        return (yield)
+
+    @hookimpl
+    def signalbus_broker_up(self, broker: str) -> None:
+        """Let the lanes know, so that what has piled up goes out at once."""
+        self._broker_up(broker)
