@@ -27,6 +27,7 @@ MODULES = (
     "signalbus_marshmallow",
     "signalbus_rabbitmq",
     "signalbus_retry",
+    "signalbus_retry.attempts",
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
