@@ -81,6 +81,12 @@ class Rows:
 
 
 @pytest.fixture
+def with_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch signalbus-retry on, where it is installed."""
+    monkeypatch.delenv("SIGNALBUS_DISABLED_PLUGINS")
+
+
+@pytest.fixture
 def parcel(db: SQLAlchemy, bus: SignalBus, app_ctx: object) -> SignalModel:
     """Declare a signal model, and create its table and ours."""
     model = _declare(db)
@@ -270,6 +276,21 @@ def test_table_that_is_missing_is_one_line(
     _beat(status, [parcel], Counts())
 
     assert 1 == len(rows.all())
+
+
+@pytest.mark.databases
+@pytest.mark.usefixtures("with_retry")
+def test_table_of_a_model_that_is_missing_is_for_its_lane(
+    new_status: t.Any, parcel: SignalModel, rows: Rows, bus: SignalBus
+) -> None:
+    """The relay begins all the same, and looks for others that are gone."""
+    attempts = pytest.importorskip("signalbus_retry.attempts")
+    gone = rows.add(host=_row.host_name(), process=os.getpid())
+    rows.execute(sa.insert(parcel.__table__).values(id=1))
+    attempts.Attempts(bus, parcel, gone).begin((1,))
+    rows.execute(sa.text("DROP TABLE parcel"))
+
+    assert new_status().begin([parcel])
 
 
 def test_database_that_is_down_is_reported_by_the_lanes(

@@ -5,7 +5,10 @@ The only module that knows of signalbus-retry.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
+
+from signalbus import SignalBusError
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -28,8 +31,14 @@ def attempts_of(bus: SignalBus, model: SignalModel, by: str) -> Attempts | None:
 def settle_gone(
     bus: SignalBus, models: t.Iterable[SignalModel], relay_ids: t.Sequence[str]
 ) -> None:
-    """Count the attempts that relays had begun which have ended."""
-    if bus.plugin_manager.has_plugin(_PLUGIN):
-        from signalbus_retry import attempts
+    """Count the attempts that relays had begun which have ended.
 
-        attempts.settle_gone(bus, models, relay_ids)
+    A model whose table is missing is left to its lane, which reports that.
+    """
+    if not bus.plugin_manager.has_plugin(_PLUGIN):
+        return
+    from signalbus_retry import attempts
+
+    for model in models:
+        with contextlib.suppress(SignalBusError):
+            attempts.settle_gone(bus, [model], relay_ids)

@@ -149,38 +149,35 @@ class Attempts:
 
     def settle(self, begun_by: t.Sequence[str]) -> int:
         """Count the attempts that others have begun, whose processes have ended."""
-
-        def attempt() -> list[Failure]:
-            with self.rows.transaction() as connection:
-                return self._used(
-                    connection,
-                    lambda entries: self._settle(entries, connection, begun_by),
-                    otherwise=[],
-                )
-
-        ended = _repeatedly(attempt)
+        ended = _repeatedly(lambda: self._settle(begun_by))
         for failure in ended:
             self._log(failure)
         return len(ended)
 
-    def _settle(
-        self, entries: Entries, connection: sa.Connection, begun_by: t.Sequence[str]
-    ) -> list[Failure]:
+    def _settle(self, begun_by: t.Sequence[str]) -> list[Failure]:
         """Write what became of the attempts of others, once their signals are locked.
 
         A signal that is locked is being sent: nobody has ended.
         """
-        keys = list(entries.begun_by(connection, begun_by))
-        locked = self.rows.lock(connection, keys, wait=False) if keys else []
-        if not locked:
-            return []
-        begun = entries.begun_by(connection, begun_by)
-        now, policy = clock.read(connection), policy_of(self.model)
-        ended = [
-            _begun.ended(begun[key], now, policy) for key in locked if key in begun
-        ]
-        entries.write(connection, ended)
-        return ended
+        with self.rows.transaction() as connection:
+
+            def begun(entries: Entries) -> dict[PrimaryKey, Failure]:
+                return entries.begun_by(connection, begun_by)
+
+            def write(entries: Entries) -> list[Failure]:
+                known = begun(entries)
+                now, policy = clock.read(connection), policy_of(self.model)
+                ended = [
+                    _begun.ended(known[key], now, policy)
+                    for key in locked
+                    if key in known
+                ]
+                entries.write(connection, ended)
+                return ended
+
+            keys = list(self._used(connection, begun, otherwise={}))
+            locked = self.rows.lock(connection, keys, wait=False)
+            return self._used(connection, write, otherwise=[]) if locked else []
 
     def _used(
         self,
