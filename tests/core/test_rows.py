@@ -516,3 +516,31 @@ def test_a_look_leaves_transactions_to_the_others(
             connection.exec_driver_sql("DELETE FROM greeting")
             connection.rollback()
     assert not rows.is_empty()
+
+
+def test_first_keys_may_begin_behind_a_key(rows: SignalRows) -> None:
+    """So all keys can be read, some at a time."""
+    with rows.transaction() as connection:
+        assert [(2,), (3,)] == rows.first(connection, 5, after=(1,))
+        assert [] == rows.first(connection, 5, after=(3,))
+
+
+def test_first_keys_may_be_in_the_order_of_the_model(
+    bus: SignalBus, new_model: t.Any, record: t.Any
+) -> None:
+    """And by key, where that says nothing."""
+    model = new_model()
+    model.signalbus_order_by = (model.text,)
+    record(model, "b", "c", "a", "b")
+    rows = SignalRows(bus, model)
+    with rows.transaction() as connection:
+        assert [(3,), (1,), (4,)] == rows.first_in_order(connection, 3)
+
+
+@ROW_LOCKS
+def test_locked_rows_may_be_passed_over(rows: SignalRows) -> None:
+    """Instead of waiting for them."""
+    with rows.transaction() as one, rows.transaction() as other:
+        rows.lock(one, [(2,)])
+
+        assert [(1,), (3,)] == sorted(rows.lock(other, [(1,), (2,), (3,)], wait=False))

@@ -61,6 +61,12 @@ class Refusing:
             raise LookupError("no table")
 
 
+@pytest.fixture(autouse=True)
+def _without_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the plugins off that have tables of their own."""
+    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "relay,retry")
+
+
 @pytest.fixture
 def app(new_app: t.Any, engine_url: str, other_url: str) -> Flask:
     """Give an app with a second database."""

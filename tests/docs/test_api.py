@@ -31,6 +31,7 @@ MODULES = (
     "signalbus_rabbitmq",
     "signalbus_relay",
     "signalbus_retry",
+    "signalbus_retry.attempts",
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"

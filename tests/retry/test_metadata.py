@@ -146,7 +146,7 @@ def test_plugin_that_is_off_adds_nothing(
     db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then there are no failures to keep."""
-    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "retry")
+    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "relay,retry")
     SignalBus(db)
     _declare_signal(db.Model)
 

@@ -10,6 +10,7 @@ import typing as t
 
 from signalbus._delete import Deletion
 from signalbus._sql import connections
+from signalbus._sql import key_conditions
 from signalbus._sql import missing_tables
 from signalbus._table import SignalTables
 
@@ -83,14 +84,35 @@ class SignalRows:
         ):
             return not self.first(connection, 1)
 
-    def first(self, connection: sa.Connection, count: int) -> list[PrimaryKey]:
-        """Return the first *count* keys, in their order, without locking anything."""
+    def first(
+        self, connection: sa.Connection, count: int, after: PrimaryKey | None = None
+    ) -> list[PrimaryKey]:
+        """Return the first *count* keys, in their order, without locking anything.
+
+        :param after: the key behind which to begin.
+        """
         statements = self._table(connection).statements
-        params = {"burst_count": count}
-        return statements.read_keys(connection, statements.next_keys, params)
+        params: dict[str, t.Any] = {"burst_count": count}
+        if after is None:
+            return statements.read_keys(connection, statements.next_keys, params)
+        params.update(key_conditions.after_params(after))
+        return statements.read_keys(connection, statements.keys_after, params)
+
+    def first_in_order(self, connection: sa.Connection, count: int) -> list[PrimaryKey]:
+        """Return the first *count* keys in the order of ``signalbus_order_by``.
+
+        Nothing is locked. Where that order says nothing, it is that of the keys.
+        """
+        statements = self._table(connection).statements
+        select = statements.pending_keys_by(self._declaration.order_by).limit(count)
+        return statements.read_keys(connection, select, {})
 
     def lock(
-        self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
+        self,
+        connection: sa.Connection,
+        keys: t.Iterable[PrimaryKey],
+        *,
+        wait: bool = True,
     ) -> list[PrimaryKey]:
         """Lock the rows with *keys*, and return the keys of those that exist.
 
@@ -98,11 +120,12 @@ class SignalRows:
         for as long as the database does. Until the transaction ends, no flush sends the
         rows. On SQLite, a :meth:`transaction` has locked the whole database.
 
+        :param wait: whether to wait; otherwise those rows are passed over.
         :raises sqlalchemy.exc.OperationalError: if the database gives up waiting, or
             finds a deadlock.
         """
         statements = self._table(connection).statements
-        locked = statements.lock(connection, _in_order(keys), wait=True)
+        locked = statements.lock(connection, _in_order(keys), wait=wait)
         return list(dict.fromkeys(locked))
 
     def present(

@@ -1,29 +1,92 @@
-"""What the relay has sent, model by model."""
+"""What a relay has sent, and what failed, by model."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import threading
+import time
 import typing as t
 
-if t.TYPE_CHECKING:
-    import datetime as dt
+from signalbus import hookimpl
+from signalbus.exceptions import describe_error
 
+if t.TYPE_CHECKING:
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
+#: How much of an error is kept, in characters: those of many models are in one row.
+_MAX_ERROR: t.Final = 200
 
-@dataclasses.dataclass
+
+@dataclasses.dataclass(frozen=True)
 class ModelCounts:
-    """What has become of the signals of one model."""
+    """What a relay has done with the signals of one model, since it began.
+
+    A signal that fails counts whenever it is tried. A broker or a database that is down
+    is an error, but no signal has failed then.
+    """
 
     sent: int = 0
     failed: int = 0
+    #: The last error, as one line; still there if everything is well again.
     last_error: str | None = None
+    #: When something was sent last, in UTC, by the clock of this host.
     last_success: dt.datetime | None = None
+    #: When a burst ended last, whatever became of it, by ``time.monotonic()``.
+    last_burst: float | None = None
+
+    def as_json(self) -> dict[str, t.Any]:
+        """Return what the row of the relay, and its health report, say of this."""
+        return {
+            "sent": self.sent,
+            "failed": self.failed,
+            "last_error": self.last_error,
+            "last_success": self.last_success and self.last_success.isoformat(),
+        }
 
 
 class Counts:
-    """A plugin that counts."""
+    """A plugin that counts. Register it with ``bus.plugin_manager``.
 
-    def of(self, model: SignalModel) -> ModelCounts:  # noqa: ARG002
-        """Return the counts of *model*."""
-        return ModelCounts()
+    Its methods may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[SignalModel, ModelCounts] = {}
+
+    def of(self, model: SignalModel) -> ModelCounts:
+        """Return what was counted for *model*."""
+        return self._counts.get(model, ModelCounts())
+
+    @property
+    def last_success(self) -> dt.datetime | None:
+        """When something was sent last, of any model."""
+        times = [each.last_success for each in list(self._counts.values())]
+        return max((time for time in times if time), default=None)
+
+    @hookimpl
+    def signalbus_burst_sent(self, model: SignalModel, count: int) -> None:
+        """Count what was sent."""
+        now = dt.datetime.now(dt.timezone.utc)
+        with self._lock:
+            before = self.of(model)
+            self._set(model, sent=before.sent + count, last_success=now)
+
+    @hookimpl
+    def signalbus_burst_failed(
+        self,
+        model: SignalModel,
+        error: BaseException,
+        failed: t.Mapping[PrimaryKey, Exception],
+    ) -> None:
+        """Count what could not be sent."""
+        text = describe_error(error)[:_MAX_ERROR]
+        with self._lock:
+            before = self.of(model)
+            self._set(model, failed=before.failed + len(failed), last_error=text)
+
+    def _set(self, model: SignalModel, **changes: t.Any) -> None:
+        counts = dataclasses.replace(self.of(model), **changes)
+        self._counts[model] = dataclasses.replace(counts, last_burst=time.monotonic())

@@ -1,14 +1,149 @@
-"""Find the signal whose sending kills the process."""
+"""Send signals one at a time after a relay has ended without saying why.
+
+One of them may have ended it. So the attempt is written down before it is made, and the
+next relay knows which one it was.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
+import sqlalchemy.exc as sa_exc
+from signalbus.rows import SignalRows
+
+from signalbus_relay._attempts import attempts_of
+from signalbus_relay._row import is_outage
+from signalbus_relay._status import status_on
+
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from signalbus import SignalBus
     from signalbus.stopping import StopToken
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
+#: How many keys are read at a time.
+_WINDOW: t.Final = 1000
 
-def send_carefully(bus: SignalBus, model: SignalModel, token: StopToken) -> None:
-    """Send the first signals of *model* one by one."""
+
+def send_carefully(
+    bus: SignalBus, model: SignalModel, token: StopToken, bursts: int = 1
+) -> bool:
+    """Send the first signals of *model* one at a time, as many as were at risk.
+
+    Needs an app context. Call it before the first run after an unclean end, while
+    nothing else in this process sends signals of *model*. Signals that wait or are
+    parked are passed over, and so are those that others are sending. One that fails is
+    reported as always, and does not stop the others, unless its model is ordered.
+
+    :param bursts: how many bursts the relay may have been sending at once.
+    :returns: whether that is done. If not, the broker is unavailable, or the token was
+        stopped: call it again before the next run.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
+    """
+    careful = CarefulSender(bus, model, token)
+    return careful.send(careful.first(bus.declaration(model).burst_count * bursts))
+
+
+def send_suspects(bus: SignalBus, model: SignalModel, token: StopToken) -> bool:
+    """Send those signals one at a time whose last attempt ended with its process.
+
+    Call it before each run of *model*: from the first call on, runs leave such signals
+    alone when they are due, so that they do not take the rest of their burst down. What
+    runs have met is sent by the next call. Costs nothing if there are none. Otherwise
+    like :func:`send_carefully`.
+    """
+    careful = CarefulSender(bus, model, token)
+    return careful.send(careful.suspects())
+
+
+class CarefulSender:
+    """Sends signals of one model one at a time."""
+
+    def __init__(self, bus: SignalBus, model: SignalModel, token: StopToken) -> None:
+        self._bus = bus
+        self._model = model
+        self._token = token
+        self._declaration = bus.declaration(model)
+        self._status = status_on(bus)
+        by = self._status.relay_id if self._status else ""
+        self._attempts = attempts_of(bus, model, by)
+
+    def suspects(self) -> list[PrimaryKey]:
+        """Return what runs have left for this."""
+        return self._attempts.suspects() if self._attempts else []
+
+    def first(self, count: int) -> list[PrimaryKey]:
+        """Return the first *count* keys that are not held back."""
+        rows = SignalRows(self._bus, self._model)
+        found: list[PrimaryKey] = []
+        last: PrimaryKey | None = None
+        while len(found) < count and not self._token.is_stopping:
+            with rows.transaction() as connection:
+                keys = self._read(rows, connection, last)
+                found += self._free(connection, keys)
+            if len(keys) < _WINDOW or self._declaration.order_by:
+                break
+            last = keys[-1]
+        return found[:count]
+
+    def send(self, keys: t.Iterable[PrimaryKey]) -> bool:
+        """Send the signals with *keys*; return whether there is nothing left to do."""
+        with self._token.active():
+            for key in keys:
+                if self._token.is_stopping:
+                    return False
+                sent = self._send(key)
+                if sent is None and self._is_down():
+                    return False
+                if not sent and self._declaration.order_by:
+                    break  # nothing behind it may be sent
+        return True
+
+    def _read(
+        self, rows: SignalRows, connection: sa.Connection, last: PrimaryKey | None
+    ) -> list[PrimaryKey]:
+        if self._declaration.order_by:
+            return rows.first_in_order(connection, _WINDOW)
+        return rows.first(connection, _WINDOW, after=last)
+
+    def _free(
+        self, connection: sa.Connection, keys: list[PrimaryKey]
+    ) -> list[PrimaryKey]:
+        """Leave out the keys that are held back, by themselves or by those before."""
+        if not keys or self._attempts is None:
+            return keys
+        held = self._attempts.held_back(connection, keys)
+        if self._declaration.order_by:
+            blocking = (n for n, key in enumerate(keys) if held.get(key))
+            keys = keys[: next(blocking, len(keys))]
+        return [key for key in keys if key not in held]
+
+    def _send(self, key: PrimaryKey) -> int | None:
+        """Send a signal; return how many were sent, ``None`` if there was an error.
+
+        The log has it, and so have the plugins.
+        """
+        attempt = self._attempts.begin(key) if self._attempts else None
+        if self._attempts and attempt is None:
+            return 0
+        try:
+            if attempt is not None:
+                return attempt.make()
+            with self._noted(key):
+                return self._bus.flushkeys(self._model, [key])
+        except sa_exc.SQLAlchemyError as error:
+            if is_outage(error):
+                raise
+            return None
+        except Exception:  # noqa: BLE001 it has been reported
+            return None
+
+    def _noted(self, key: PrimaryKey) -> contextlib.AbstractContextManager[None]:
+        if self._status is None:
+            return contextlib.nullcontext()
+        return self._status.sending(self._model, key)
+
+    def _is_down(self) -> bool:
+        return not self._bus.breakers.is_closed(self._declaration.sender)

@@ -7,9 +7,11 @@ import typing as t
 from signalbus import hookimpl
 
 from signalbus_relay import _settings
+from signalbus_relay._table import relay_table
 from signalbus_relay._wake import wake_after_commit
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from flask import Flask
     from flask.cli import AppGroup
     from signalbus.typing import Bus
@@ -41,3 +43,9 @@ def signalbus_register_commands(group: AppGroup) -> None:
 
     for command in COMMANDS:
         group.add_command(command)
+
+
+@hookimpl
+def signalbus_tables(metadata: sa.MetaData) -> None:
+    """Add the table of running relays to *metadata*."""
+    relay_table(metadata)

@@ -8,6 +8,7 @@ from signalbus_retry._operations import failures
 from signalbus_retry._operations import park
 from signalbus_retry._operations import replay
 from signalbus_retry.exceptions import Park
+from signalbus_retry.exceptions import ProcessEndedError
 from signalbus_retry.exceptions import RetryLater
 from signalbus_retry.failure import Failure
 from signalbus_retry.failure import FailureGroup
@@ -17,6 +18,7 @@ __all__ = [
     "Failure",
     "FailureGroup",
     "Park",
+    "ProcessEndedError",
     "RetryLater",
     "RetryPolicy",
     "discard",

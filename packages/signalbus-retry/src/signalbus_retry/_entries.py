@@ -8,6 +8,9 @@ import sqlalchemy as sa
 from signalbus import clock
 
 from signalbus_retry import _keys
+from signalbus_retry._begun import BEING_SENT
+from signalbus_retry._begun import ENDED
+from signalbus_retry._begun import text_of
 from signalbus_retry._range import COUNT
 from signalbus_retry._range import FIRST
 from signalbus_retry._range import LAST
@@ -30,6 +33,9 @@ DUE: t.Final = 0
 WAITING: t.Final = 1
 PARKED: t.Final = 2
 
+#: Due, but its last attempt ended with its process.
+SUSPECT: t.Final = 3
+
 States: t.TypeAlias = "dict[PrimaryKey, int]"
 
 
@@ -50,9 +56,12 @@ class Entries:
         self.is_own = in_table
         if declaration.mapper.polymorphic_on is not None:  # others may have its table
             self.is_own = in_table & (columns.model == declaration.model.__name__)
+        is_due = columns.next_attempt_at <= clock.now()
+        ended = columns.error_type.in_([BEING_SENT, ENDED])
         state = sa.case(
             (columns.next_attempt_at.is_(None), sa.literal_column(str(PARKED))),
-            (columns.next_attempt_at <= clock.now(), sa.literal_column(str(DUE))),
+            (is_due & ended, sa.literal_column(str(SUSPECT))),
+            (is_due, sa.literal_column(str(DUE))),
             else_=sa.literal_column(str(WAITING)),
         )
         numbers = sa.select(columns.number, state).where(in_table)
@@ -79,6 +88,7 @@ class Entries:
         )
         self._whole = sa.select(table).where(columns.id.in_(_values("values")))
         self._clear = sa.delete(table).where(columns.id.in_(_values("values")))
+        self._begun = columns.error_type == BEING_SENT
 
     def probe(self, connection: sa.Connection) -> None:
         """Read nothing, from all columns: an error says that they cannot be read."""
@@ -131,6 +141,26 @@ class Entries:
             by_id[row.id]: self.failure(row, by_id[row.id])
             for row in self._execute(connection, self._whole, by_id)
         }
+
+    def begun_by(
+        self, connection: sa.Connection, begun_by: t.Sequence[str]
+    ) -> dict[PrimaryKey, Failure]:
+        """Return the entries of the attempts that one of *begun_by* has begun."""
+        texts = [text_of(by) for by in begun_by]
+        begun = self.is_own & self._begun & self.table.c.error_text.in_(texts)
+        rows = connection.execute(sa.select(self.table).where(begun)).all()
+        return {
+            key: self.failure(row, key)
+            for row, key in zip(rows, self.keys_of(rows).values(), strict=True)
+            if key is not None
+        }
+
+    def cancel(self, connection: sa.Connection, key: PrimaryKey, by: str) -> bool:
+        """Delete the entry of the attempt that *by* has begun, if it is still there."""
+        columns = self.table.c
+        same = (columns.id == self.identify(key)) & (columns.error_text == text_of(by))
+        delete = sa.delete(self.table).where(same, self._begun)
+        return connection.execute(delete).rowcount > 0
 
     def write(self, connection: sa.Connection, failures: t.Iterable[Failure]) -> None:
         """Write *failures*, in the place of what was known of these signals."""

@@ -6,8 +6,8 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 
-from signalbus_retry._entries import DUE
 from signalbus_retry._entries import PARKED
+from signalbus_retry._entries import SUSPECT
 from signalbus_retry._entries import WAITING
 from signalbus_retry._errors import is_passing
 
@@ -53,8 +53,23 @@ class FailedSignals:
         transaction = connection.get_transaction()
         if transaction is not None:
             self._memory.states[transaction] = states
+        return self._held(states) if states else {}
+
+    def _held(self, states: States) -> dict[PrimaryKey, bool]:
+        """Return which signals are held back, by their *states*."""
         blocks = {WAITING: True, PARKED: not self._skips_parked}
-        return {key: blocks[state] for key, state in states.items() if state != DUE}
+        attempts = self._memory.attempts(self._entries.declaration.model)
+        if attempts.are_written_first:
+            blocks[SUSPECT] = True
+        held = {key: blocks[state] for key, state in states.items() if state in blocks}
+        if attempts.current:
+            making = [key for key in held if attempts.is_making(key)]
+            for key in making:
+                if states[key] != PARKED:
+                    del held[key]
+        if attempts.are_written_first:
+            attempts.note(key for key in held if states[key] == SUSPECT)
+        return held
 
 
 def _are_parked(keys: t.Sequence[PrimaryKey], states: States) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import time
 import typing as t
 import weakref
@@ -21,6 +23,7 @@ if t.TYPE_CHECKING:
     import datetime as dt
 
     from signalbus.typing import Bus
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
     from signalbus_retry._entries import States
@@ -29,6 +32,40 @@ logger = logging.getLogger("signalbus.retry")
 
 #: How often it is logged that the table cannot be used, in seconds.
 REMINDER_INTERVAL: t.Final = 600.0
+
+
+class ModelAttempts:
+    """The attempts of one model that are written down before they are made."""
+
+    def __init__(self) -> None:
+        #: Whether flushes leave signals alone whose last attempt ended with its
+        #: process, since somebody sends them one at a time.
+        self.are_written_first = False
+        #: The signals that are being sent like this, and by which threads.
+        self.current: dict[PrimaryKey, int] = {}
+        self._suspects: dict[PrimaryKey, None] = {}
+
+    def is_making(self, key: PrimaryKey) -> bool:
+        """Return whether this thread is making an attempt at a signal."""
+        return self.current.get(key) == threading.get_ident()
+
+    @contextlib.contextmanager
+    def making(self, key: PrimaryKey) -> t.Iterator[None]:
+        """Let flushes of this thread send a signal whose attempt has begun."""
+        self.current[key] = threading.get_ident()
+        try:
+            yield
+        finally:
+            del self.current[key]
+
+    def note(self, keys: t.Iterable[PrimaryKey]) -> None:
+        """Note signals whose last attempt ended with its process, and which are due."""
+        self._suspects.update(dict.fromkeys(keys))
+
+    def take_suspects(self) -> list[PrimaryKey]:
+        """Return those that were noted since the last call."""
+        suspects, self._suspects = self._suspects, {}
+        return list(suspects)
 
 
 class Memory:
@@ -44,6 +81,7 @@ class Memory:
             weakref.WeakKeyDictionary()
         )
         self._sweeper = Sweeper()
+        self._attempts: dict[SignalModel, ModelAttempts] = {}
         self._entries: dict[SignalModel, Entries | None] = {}
         self._usable: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
         self._logged: weakref.WeakKeyDictionary[sa.Engine, float] = (
@@ -59,6 +97,11 @@ class Memory:
                 return None
             self._entries[model] = Entries(declaration, table)
         return self._entries[model]
+
+    def attempts(self, model: SignalModel) -> ModelAttempts:
+        """Return the attempts of *model* that are written down first."""
+        attempts = self._attempts.get(model)
+        return attempts or self._attempts.setdefault(model, ModelAttempts())
 
     def usable_entries(
         self, bus: Bus, model: SignalModel, connection: sa.Connection

@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy.exc as sa_exc
 from signalbus import clock
 
+from signalbus_retry._begun import without_attempt
 from signalbus_retry._errors import is_passing
 from signalbus_retry._memory import memory_of
 from signalbus_retry._models import policy_of
@@ -86,7 +87,8 @@ def _record(
     if not failed:
         return []
     now = clock.read(connection)
-    before = entries.read(connection, [key for key in failed if key in states])
+    known = entries.read(connection, [key for key in failed if key in states])
+    before = {key: without_attempt(failure) for key, failure in known.items()}
     model = entries.declaration.model
     policy = policy_of(model)
     written = memory.written.get(connection)

@@ -45,6 +45,17 @@ class Park(SignalBusError):  # noqa: N818 the design's
         super().__init__(reason or "The sender parked the signal.")
 
 
+class ProcessEndedError(SignalBusError):
+    """The process ended while this signal was being sent.
+
+    Never raised: it is what failed signals show as their error. It can be an element of
+    ``RetryPolicy.park_on``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The process ended while this signal was being sent.")
+
+
 def is_delay(seconds: object) -> bool:
     """Return whether *seconds* is a time that a signal can wait."""
     return (

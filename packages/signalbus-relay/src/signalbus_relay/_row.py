@@ -1,0 +1,161 @@
+"""The row of one relay in one database, and those of relays that are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import os
+import socket
+import typing as t
+
+import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
+from signalbus import clock
+from signalbus import stopping
+from signalbus.retry import backoff
+from signalbus.retry import is_race
+
+R = t.TypeVar("R")
+
+#: After how long without a heartbeat a relay is gone.
+SILENCE: t.Final = dt.timedelta(seconds=90)
+
+#: How often a statement is tried that loses a race: on SQLite, to any other writer.
+_TRIES: t.Final = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Other:
+    """What the row of another relay says."""
+
+    id: str
+    host: str
+    process: int
+    started_at: dt.datetime
+    heartbeat_at: dt.datetime
+    models: str
+
+    def is_gone(self, now: dt.datetime) -> bool:
+        """Return whether the relay has ended without deleting its row.
+
+        On this host that is certain, unless its process has a number that was used
+        again. On others it is known by its silence.
+        """
+        if self.host == host_name() and (
+            self.process == os.getpid() or not _is_running(self.process)
+        ):
+            return True
+        return now - self.heartbeat_at > SILENCE
+
+
+class RelayRow:
+    """The row of one relay in one database.
+
+    All methods raise SQLAlchemy's errors.
+    """
+
+    def __init__(self, engine: sa.Engine, table: sa.Table, relay_id: str) -> None:
+        self.engine = engine
+        self._table = table
+        self._id = relay_id
+
+    def write(self, models: str) -> None:
+        """Write the row, or what has changed: its heartbeat, and *models*."""
+
+        def write(connection: sa.Connection) -> None:
+            now = clock.as_stored(clock.read(connection), connection.dialect)
+            values = {"heartbeat_at": now, "models": models}
+            is_own = self._table.c.id == self._id
+            update = sa.update(self._table).where(is_own).values(values)
+            if not connection.execute(update).rowcount:
+                insert = sa.insert(self._table).values(
+                    id=self._id,
+                    host=host_name(),
+                    process=os.getpid(),
+                    started_at=now,
+                    **values,
+                )
+                connection.execute(insert)
+
+        self._do(write)
+
+    def delete(self) -> None:
+        """Delete the row."""
+        is_own = self._table.c.id == self._id
+        self._do(lambda connection: connection.execute(self._delete.where(is_own)))
+
+    def gone(self, alive: t.Container[str]) -> list[Other]:
+        """Return the relays that have ended without deleting their rows.
+
+        :param alive: the relays in this process.
+        """
+        is_other = self._table.c.id != self._id
+
+        def read(connection: sa.Connection) -> list[Other]:
+            now = clock.read(connection)
+            rows = connection.execute(sa.select(self._table).where(is_other)).all()
+            others = [_other(row) for row in rows if row.id not in alive]
+            return [other for other in others if other.is_gone(now)]
+
+        return self._do(read)
+
+    def remove(self, other: Other) -> bool:
+        """Delete the row of a relay that is gone; return whether nobody was quicker."""
+        columns = self._table.c
+        seen = clock.as_stored(other.heartbeat_at, self.engine.dialect)
+        is_other = (columns.id == other.id) & (columns.heartbeat_at == seen)
+        delete = self._delete.where(is_other)
+        return self._do(lambda connection: connection.execute(delete).rowcount > 0)
+
+    @property
+    def _delete(self) -> sa.Delete:
+        return sa.delete(self._table)
+
+    def _do(self, function: t.Callable[[sa.Connection], R]) -> R:
+        """Call *function* in a transaction, and again if that loses a race."""
+        for wait in backoff(_TRIES):
+            try:
+                with self.engine.begin() as connection:
+                    return function(connection)
+            except sa_exc.SQLAlchemyError as error:
+                if not is_race(error) or stopping.wait(wait):
+                    raise
+        with self.engine.begin() as connection:
+            return function(connection)
+
+
+def host_name() -> str:
+    """Return the name of this host, as far as the table has room for it."""
+    return socket.gethostname()[:255]
+
+
+def is_outage(error: sa_exc.SQLAlchemyError) -> bool:
+    """Return whether there is no connection to the database: all lanes report that."""
+    if not isinstance(error, sa_exc.DBAPIError):
+        return isinstance(error, sa_exc.TimeoutError)  # the pool has none
+    is_operational = isinstance(error, sa_exc.OperationalError)
+    return error.connection_invalidated or (is_operational and error.statement is None)
+
+
+def _other(row: sa.Row[t.Any]) -> Other:
+    return Other(
+        id=row.id,
+        host=row.host,
+        process=row.process,
+        started_at=clock.as_utc(row.started_at),
+        heartbeat_at=clock.as_utc(row.heartbeat_at),
+        models=row.models,
+    )
+
+
+def _is_running(process: int) -> bool:
+    """Return whether there is such a process; ``True`` where that cannot be asked."""
+    if os.name == "nt":  # there, to ask would be to end it
+        return True
+    with contextlib.suppress(PermissionError, OverflowError):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True
