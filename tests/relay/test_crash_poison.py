@@ -314,6 +314,7 @@ def test_what_is_held_back_is_passed_over(
     assert ["a", "b"] == line.tried
 
 
+@pytest.mark.usefixtures("retry")
 def test_order_is_kept(bus: SignalBus, declare: t.Any, line: Line) -> None:
     """Nothing is sent behind a signal that fails, waits or is parked."""
     model = declare("c", "bad", "a", is_ordered=True)
