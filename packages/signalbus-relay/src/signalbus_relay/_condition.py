@@ -48,7 +48,6 @@ class Condition:
             and self._reports.longest_outage() < PATIENCE
         )
         return is_healthy, {
-            "status": "ok" if is_healthy else "failing",
             "lanes": {lane.name: self._of_lane(lane) for lane in self._lanes},
             "breakers": {
                 sender_name(sender): round(seconds, 1)

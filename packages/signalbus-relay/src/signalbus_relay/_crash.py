@@ -27,8 +27,49 @@ if t.TYPE_CHECKING:
 _WINDOW: t.Final = 1000
 
 
+#: Takes an error that a flush has raised.
+Report: t.TypeAlias = t.Callable[[Exception], object]
+
+
+class Caution:
+    """Sends what may end the process alone, before a relay flushes.
+
+    :param must_be_careful: returns whether the relay before this one ended uncleanly.
+    """
+
+    def __init__(
+        self, bus: SignalBus, token: StopToken, must_be_careful: t.Callable[[], bool]
+    ) -> None:
+        self._bus = bus
+        self._token = token
+        self._must_be_careful = must_be_careful
+
+    def prepare(self, model: SignalModel, bursts: int, report: Report) -> bool:
+        """Prepare the first flush of *model*, and return whether that is done.
+
+        :param bursts: how many bursts of the model the relay may send at once.
+        """
+        if not self._must_be_careful():
+            return True
+        return not self._token.is_stopping and send_carefully(
+            self._bus, model, self._token, bursts, report
+        )
+
+    def send_suspects(self, model: SignalModel, report: Report) -> None:
+        """Send what flushes of *model* leave to this, since it has ended a process."""
+        send_suspects(self._bus, model, self._token, report)
+
+
+def _ignore(_: Exception) -> None:
+    """Report nothing: the log of the bus has it."""
+
+
 def send_carefully(
-    bus: SignalBus, model: SignalModel, token: StopToken, bursts: int = 1
+    bus: SignalBus,
+    model: SignalModel,
+    token: StopToken,
+    bursts: int = 1,
+    report: Report = _ignore,
 ) -> bool:
     """Send the first signals of *model* one at a time, as many as were at risk.
 
@@ -38,15 +79,18 @@ def send_carefully(
     reported as always, and does not stop the others, unless its model is ordered.
 
     :param bursts: how many bursts the relay may have been sending at once.
+    :param report: called with what could not be sent.
     :returns: whether that is done. If not, the broker is unavailable, or the token was
         stopped: call it again before the next run.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
     """
-    careful = CarefulSender(bus, model, token)
+    careful = CarefulSender(bus, model, token, report)
     return careful.send(careful.first(bus.declaration(model).burst_count * bursts))
 
 
-def send_suspects(bus: SignalBus, model: SignalModel, token: StopToken) -> bool:
+def send_suspects(
+    bus: SignalBus, model: SignalModel, token: StopToken, report: Report = _ignore
+) -> bool:
     """Send those signals one at a time whose last attempt ended with its process.
 
     Call it before each run of *model*: from the first call on, runs leave such signals
@@ -54,17 +98,24 @@ def send_suspects(bus: SignalBus, model: SignalModel, token: StopToken) -> bool:
     runs have met is sent by the next call. Costs nothing if there are none. Otherwise
     like :func:`send_carefully`.
     """
-    careful = CarefulSender(bus, model, token)
+    careful = CarefulSender(bus, model, token, report)
     return careful.send(careful.suspects())
 
 
 class CarefulSender:
     """Sends signals of one model one at a time."""
 
-    def __init__(self, bus: SignalBus, model: SignalModel, token: StopToken) -> None:
+    def __init__(
+        self,
+        bus: SignalBus,
+        model: SignalModel,
+        token: StopToken,
+        report: Report = _ignore,
+    ) -> None:
         self._bus = bus
         self._model = model
         self._token = token
+        self._report = report
         self._declaration = bus.declaration(model)
         self._status = status_on(bus)
         by = self._status.relay_id if self._status else ""
@@ -121,10 +172,7 @@ class CarefulSender:
         return [key for key in keys if key not in held]
 
     def _send(self, key: PrimaryKey) -> int | None:
-        """Send a signal; return how many were sent, ``None`` if there was an error.
-
-        The log has it, and so have the plugins.
-        """
+        """Send a signal; return how many were sent, ``None`` if there was an error."""
         attempt = self._attempts.begin(key) if self._attempts else None
         if self._attempts and attempt is None:
             return 0
@@ -136,9 +184,10 @@ class CarefulSender:
         except sa_exc.SQLAlchemyError as error:
             if is_outage(error):
                 raise
-            return None
-        except Exception:  # noqa: BLE001 it has been reported
-            return None
+            self._report(error)
+        except Exception as error:  # noqa: BLE001 the others are sent
+            self._report(error)
+        return None
 
     def _noted(self, key: PrimaryKey) -> contextlib.AbstractContextManager[None]:
         if self._status is None:

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import logging
 import threading
 import time
 import typing as t
 
-from signalbus.retry import is_outage
-from signalbus.rows import SignalRows
-
 from signalbus_relay._activity import Activity
-from signalbus_relay._polling import Polling
+from signalbus_relay._flow import Flow
 from signalbus_relay._wakeup import Wakeup
 
 if t.TYPE_CHECKING:
-    from flask import Flask
     from signalbus import Declaration
-    from signalbus import SignalBus
-    from signalbus.stopping import StopToken
     from signalbus.typing import SignalModel
 
-    from signalbus_relay._activity import Activities
-    from signalbus_relay._reports import Reports
+    from signalbus_relay._flow import Setup
 
 logger = logging.getLogger("signalbus.relay")
-
-
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """What all lanes of a relay have in common.
-
-    :ivar poll: the longest interval between two looks, in seconds.
-    :ivar is_announced: returns whether the database with a bind key announces signals.
-    :ivar prepare: called in a lane's thread with each of its models before that is
-        flushed for the first time.
-    """
-
-    app: Flask
-    bus: SignalBus
-    token: StopToken
-    reports: Reports
-    activities: Activities
-    poll: float
-    is_announced: t.Callable[[str | None], bool]
-    prepare: t.Callable[[SignalModel], object]
 
 
 class Lane:
@@ -77,10 +48,7 @@ class Lane:
         self._setup = setup
         self._watch = threading.Lock()
         self._wakeup = Wakeup()
-        self._unprepared: dict[SignalModel, None] = {}
-        self._rows: dict[SignalModel, SignalRows] = {}
-        self._polling: dict[SignalModel, Polling] = {}
-        self._in_flight: collections.Counter[SignalModel] = collections.Counter()
+        self._flows: dict[SignalModel, Flow] = {}
         self._threads = [
             threading.Thread(
                 target=self._work,
@@ -94,7 +62,7 @@ class Lane:
     @property
     def models(self) -> list[SignalModel]:
         """The models that the lane sends."""
-        return list(self._polling)
+        return list(self._flows)
 
     @property
     def is_alive(self) -> bool:
@@ -112,9 +80,9 @@ class Lane:
 
     def add(self, model: SignalModel) -> None:
         """Send the signals of *model*, too."""
-        self._rows[model] = SignalRows(self._setup.bus, model)
-        self._unprepared[model] = None
-        self._polling[model] = Polling(self._setup.poll)
+        self._flows[model] = Flow(
+            self._setup, model, self._lost_database, len(self._threads)
+        )
         self._wakeup.wake()
 
     def start(self) -> None:
@@ -144,157 +112,89 @@ class Lane:
         self._setup.activities.enter(activity)
         try:
             with self._setup.token.active():
-                while models := self._next_models(activity):
-                    self._flush(activity, models)
+                while flows := self._next(activity):
+                    self._drain(activity, flows)
         except BaseException:  # an error of our own: the relay ends
             logger.exception("A thread of the lane %s has ended.", self.name)
 
-    def _next_models(self, activity: Activity) -> list[SignalModel]:
-        """Watch, and return which models to flush; none if it is time to stop."""
+    def _next(self, activity: Activity) -> list[Flow]:
+        """Watch, and return what to flush; nothing if it is time to stop."""
         with self._watch:
             while not self._wakeup.is_stopped:
                 self._prepare(activity)
                 self._wakeup.wait(self._seconds_to_look())
-                models = self._find(activity)
+                flows = self._find(activity)
                 activity.end()
-                if models:
-                    return sorted(models, key=lambda model: self._in_flight[model])
+                if flows:
+                    return sorted(flows, key=lambda flow: flow.in_flight)
         return []
 
-    def _find(self, activity: Activity) -> list[SignalModel]:
-        """Return the models that were woken, or else those that have signals.
+    def _prepare(self, activity: Activity) -> None:
+        """Prepare the models that are new, while no other thread sends them."""
+        for flow in list(self._flows.values()):
+            if flow.is_prepared or self._wakeup.is_stopped:
+                continue
+            if self._seconds_to_probe() or not self._is_admitted():
+                break
+            activity.begin(flow.model)
+            flow.prepare()
+        activity.end()
 
-        None while the broker is down, and left to others to probe.
+    def _find(self, activity: Activity) -> list[Flow]:
+        """Return what was woken, or else what has signals, of all that is prepared.
+
+        Nothing while the broker is down, and left to others to probe.
         """
         if self._wakeup.is_stopped or self._seconds_to_probe():
             return []
-        models = self._wakeup.take() or self._look(activity)
-        if models and not self._setup.bus.breakers.admits(self.sender):
-            self._wakeup.keep(models)
+        woken = [self._flows[model] for model in self._wakeup.take()]
+        flows = woken or self._look(activity)
+        if flows and not self._is_admitted():
+            self._wakeup.keep(flow.model for flow in flows)
             return []
-        return models
+        return [flow for flow in flows if flow.is_prepared]
+
+    def _is_admitted(self) -> bool:
+        """Return whether this thread may try the broker."""
+        return self._setup.bus.breakers.admits(self.sender)
 
     def _seconds_to_look(self) -> float:
         """Return for how long to wait, unless woken."""
-        due = min((each.due_in for each in self._polling.values()), default=3600.0)
+        flows = list(self._flows.values())
+        due = min((flow.polling.due_in for flow in flows), default=3600.0)
         return max(due, self._seconds_to_probe())
 
     def _seconds_to_probe(self) -> float:
         """Return in how many seconds the broker may be tried; 0 if it may be now."""
         return self._setup.bus.breakers.open().get(self.sender, 0.0)
 
-    def _look(self, activity: Activity) -> list[SignalModel]:
-        """Return those models for which it is time that have signals."""
-        due = [model for model in self.models if not self._polling[model].due_in]
-        found: list[SignalModel] = []
-        for model in due:
-            activity.begin(model)
-            if self._has_signals(model):
-                found.append(model)
+    def _look(self, activity: Activity) -> list[Flow]:
+        """Return what has signals, of that for which it is time."""
+        due = [flow for flow in self._flows.values() if not flow.polling.due_in]
+        found: list[Flow] = []
+        for flow in due:
+            activity.begin(flow.model)
+            if flow.has_signals():
+                found.append(flow)
         return found
 
-    def _has_signals(self, model: SignalModel) -> bool | None:
-        """Return whether *model* has pending signals; ``None`` if that is unknown."""
-        declaration = self._setup.bus.declaration(model)
-        started = time.monotonic()
-        try:
-            with self._setup.app.app_context():
-                is_empty = self._rows[model].is_empty()
-        except Exception as error:  # noqa: BLE001 the database may raise anything
-            self._failed(model, error, time.monotonic() - started)
-            return None
-        if is_empty:
-            self._setup.reports.succeeded(declaration)
-            self._polling[model].found_nothing(is_announced=self._is_announced)
-        else:
-            self._setup.reports.reached(declaration)
-        return not is_empty
-
-    def _prepare(self, activity: Activity) -> None:
-        """Prepare the models that are new, while no other thread sends them."""
-        while self._unprepared and not self._wakeup.is_stopped:
-            model = next(iter(self._unprepared))
-            activity.begin(model)
-            started = time.monotonic()
-            try:
-                with self._setup.app.app_context():
-                    self._setup.prepare(model)
-            except Exception as error:  # noqa: BLE001 a sender may raise anything
-                self._failed(model, error, time.monotonic() - started)
-            del self._unprepared[model]
-        activity.end()
-
-    def _flush(self, activity: Activity, models: t.Sequence[SignalModel]) -> None:
-        """Send what is pending of *models*, one after the other."""
+    def _drain(self, activity: Activity, flows: t.Sequence[Flow]) -> None:
+        """Send what is pending, one model after the other."""
         breakers = self._setup.bus.breakers
-        for number, model in enumerate(models):
+        for number, flow in enumerate(flows):
             if number and not breakers.is_closed(self.sender):
-                self._wakeup.keep(models[number:])
+                self._wakeup.keep(each.model for each in flows[number:])
                 break
-            self._in_flight[model] += 1
-            activity.begin(model)
+            flow.in_flight += 1
+            activity.begin(flow.model)
             try:
-                self._drain(activity, model)
+                flow.drain(activity, lambda: self._wakeup.is_stopped)
             finally:
                 activity.end()
-                self._in_flight[model] -= 1
+                flow.in_flight -= 1
         self._wakeup.wake()  # whoever watches now reckons with what has changed
 
-    def _drain(self, activity: Activity, model: SignalModel) -> None:
-        """Flush *model* until nothing is sent any more."""
-        polling = self._polling[model]
-        while not self._wakeup.is_stopped:
-            sent_before, started = activity.sent, time.monotonic()
-            error = self._run(model)
-            seconds = time.monotonic() - started
-            activity.begin(model)
-            has_sent = activity.sent > sent_before
-            if error is not None:
-                self._failed(model, error, seconds, has_sent=has_sent)
-                return
-            if not has_sent:
-                polling.sent_nothing(seconds, is_announced=self._is_announced)
-                return
-            has_more = self._has_signals(model)
-            if has_more is False:
-                polling.sent(is_announced=self._is_announced)
-            if not has_more:
-                return
-
-    def _run(self, model: SignalModel) -> BaseException | None:
-        """Flush *model* once, and return what kept signals from being sent."""
-        bus = self._setup.bus
-        flush = bus.flushordered if self.is_ordered else bus.flushmany
-        try:
-            with self._setup.app.app_context():
-                flush([model])
-        except BaseException as error:  # noqa: BLE001 a sender may raise SystemExit
-            return error
-        if not self._setup.token.is_stopping:  # or else it may have tried nothing
-            self._setup.reports.succeeded(bus.declaration(model))
-        return None
-
-    def _failed(
-        self,
-        model: SignalModel,
-        error: BaseException,
-        seconds: float,
-        *,
-        has_sent: bool = False,
-    ) -> None:
-        """Report an error, and decide when to look again."""
-        self._setup.reports.failed(self._setup.bus.declaration(model), error)
-        polling = self._polling[model]
-        if is_outage(error):
-            for each in self._polling.values():
-                each.lost_database()
-        elif not self._setup.bus.breakers.is_closed(self.sender):
-            polling.look_at_once()  # that is, as soon as the broker may be tried
-        elif has_sent:
-            polling.sent(is_announced=self._is_announced)
-        else:
-            polling.failed(seconds, is_announced=self._is_announced)
-
-    @property
-    def _is_announced(self) -> bool:
-        return self._setup.is_announced(self.bind_key)
+    def _lost_database(self) -> None:
+        """Look at all models again at the same time: they are in one database."""
+        for flow in self._flows.values():
+            flow.polling.lost_database()

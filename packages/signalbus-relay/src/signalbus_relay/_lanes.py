@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     from signalbus import Declaration
     from signalbus.typing import SignalModel
 
-    from signalbus_relay._lane import Setup
+    from signalbus_relay._flow import Setup
 
 #: What the models of a lane have in common.
 Key: t.TypeAlias = tuple[object, str | None, bool]

@@ -17,9 +17,9 @@ from signalbus_relay._activity import Activities
 from signalbus_relay._bookkeeper import Bookkeeper
 from signalbus_relay._condition import Condition
 from signalbus_relay._counts import Counts
-from signalbus_relay._crash import send_carefully
+from signalbus_relay._crash import Caution
+from signalbus_relay._flow import Setup
 from signalbus_relay._health import HealthServer
-from signalbus_relay._lane import Setup
 from signalbus_relay._lanes import Lanes
 from signalbus_relay._listener import Listeners
 from signalbus_relay._reports import Reports
@@ -87,12 +87,12 @@ class Relay:
         self._reports = Reports()
         self._counts = Counts()
         self._activities = Activities(self._broker_up)
-        self._lanes = Lanes(self._make_setup(), concurrency)
         self._bookkeeper = Bookkeeper(
             Status(app, self._bus, uuid.uuid4().hex),
             lambda: self._lanes.models,
             self._counts,
         )
+        self._lanes = Lanes(self._make_setup(), concurrency)
         self._listeners: Listeners | None = None
         self._health = HealthServer(health, self._report) if health else None
 
@@ -149,7 +149,7 @@ class Relay:
             activities=self._activities,
             poll=self._poll,
             is_announced=self._is_announced,
-            prepare=self._prepare,
+            caution=Caution(self._bus, self._token, self._bookkeeper.must_be_careful),
         )
 
     @contextlib.contextmanager
@@ -210,11 +210,6 @@ class Relay:
 
     def _is_announced(self, bind_key: str | None) -> bool:
         return self._listeners is not None and self._listeners.is_listening(bind_key)
-
-    def _prepare(self, model: SignalModel) -> None:
-        """Send a model's signals carefully, if the relay before ended uncleanly."""
-        if self._bookkeeper.must_be_careful() and not self._token.is_stopping:
-            send_carefully(self._bus, model, self._token)
 
     def _end(self, deadline: float) -> int:
         """End everything before *deadline*, and return the exit status."""
