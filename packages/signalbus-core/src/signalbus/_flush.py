@@ -29,8 +29,8 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-#: How often a burst is tried while the database fails in passing. Autoflush tries less
-#: often, because the application is waiting for it.
+#: How often a burst is tried while the database fails in passing. Where a commit waits
+#: for it, autoflush tries less often.
 TRIES = 7
 AUTOFLUSH_TRIES = 3
 
@@ -84,17 +84,21 @@ class Flusher:
 
     @hookimpl(trylast=True)
     def signalbus_autoflush(self, recorded: Recorded) -> bool:
-        """Send what a transaction recorded, here and now; log what cannot be sent.
+        """Send what a transaction recorded, here and now."""
+        self.autoflush(recorded, AUTOFLUSH_TRIES)
+        return True
+
+    def autoflush(self, recorded: Recorded, tries: int = TRIES) -> None:
+        """Send what transactions recorded; log what cannot be sent.
 
         A broker that was found to be down is left alone for a while; then one signal
         finds out whether it is back.
         """
-        run = self._run(AUTOFLUSH_TRIES)
+        run = self._run(tries)
         with run.results:
             for job in self._jobs(recorded):
                 if self.breakers.admits(job.declaration.sender):
                     run.do([job])
-        return True
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
