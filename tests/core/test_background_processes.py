@@ -66,7 +66,6 @@ def all_of(*names: str) -> collections.Counter[str]:
     )
 
 
-@pytest.mark.databases
 @pytest.mark.parametrize(("scenario", "status"), [("end", 0), ("exit", 3)])
 def test_process_that_ends_sends_what_waits(
     run: Run,
@@ -82,7 +81,7 @@ def test_process_that_ends_sends_what_waits(
     assert [] == pending(greeting)
 
 
-@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.databases("postgresql")
 def test_process_that_ends_does_not_wait_for_ever(
     run: Run, sent: t.Any, pending: t.Any, greeting: SignalModel
 ) -> None:
@@ -104,7 +103,6 @@ def test_child_forgets_what_its_parent_has_queued(
 
 
 @needs_fork
-@pytest.mark.databases
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_child_of_multiprocessing_sends_what_waits(
     run: Run, sent: t.Any, pending: t.Any, greeting: SignalModel, method: str
@@ -116,7 +114,7 @@ def test_child_of_multiprocessing_sends_what_waits(
 
 
 @needs_gevent
-@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.databases("postgresql")
 def test_process_that_is_patched_by_gevent(
     run: Run, sent: t.Any, pending: t.Any, greeting: SignalModel
 ) -> None:
