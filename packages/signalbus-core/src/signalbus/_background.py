@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
     from signalbus._flush import Flusher
     from signalbus.typing import Bus
     from signalbus.typing import Recorded
+    from signalbus.typing import SignalModel
 
 logger = logging.getLogger("signalbus")
 
@@ -49,6 +50,9 @@ class Background:
     ) -> None:
         self._flusher = flusher
         self._find_app = find_app
+        self._in_memory: weakref.WeakKeyDictionary[Flask, dict[SignalModel, bool]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._begin()
         _all.add(self)
 
@@ -66,17 +70,20 @@ class Background:
         The one connection of a database in memory is the application's. There, signals
         are sent here and now, as without the background.
         """
-        if bus.autoflush != BACKGROUND:
+        app = self._find_app()
+        if app is None or bus.autoflush != BACKGROUND:
             return None
         here = {
             model: keys
             for model, keys in recorded.items()
-            if connections.is_in_memory(bus.db, bus.declaration(model))
+            if self._is_in_memory(bus, app, model)
         }
-        if len(here) < len(recorded):
-            self._queue({x: keys for x, keys in recorded.items() if x not in here})
         if here:
+            rest = {each: recorded[each] for each in recorded if each not in here}
+            self._queue(app, rest)
             self._flusher.signalbus_autoflush(here)
+        else:
+            self._queue(app, recorded)
         return True
 
     def drain(self, timeout: float) -> bool:
@@ -84,11 +91,21 @@ class Background:
         thread = self.thread
         return thread is None or thread.drain(timeout)
 
-    def _queue(self, recorded: Recorded) -> None:
-        app = self._find_app()
-        thread = self.thread or self._start()
-        if app is not None:  # there is one: this is called within its context
+    def _queue(self, app: Flask, recorded: Recorded) -> None:
+        if recorded:
+            thread = self.thread or self._start()
             thread.put(app, recorded)
+
+    def _is_in_memory(self, bus: Bus, app: Flask, model: SignalModel) -> bool:
+        """Return whether the app at hand has the table of *model* in memory."""
+        known = self._in_memory.get(app)
+        if known is None:
+            known = self._in_memory.setdefault(app, {})
+        answer = known.get(model)
+        if answer is None:
+            declaration = bus.declaration(model)
+            answer = known[model] = connections.is_in_memory(bus.db, declaration)
+        return answer
 
     def _start(self) -> BackgroundThread:
         """Return the thread of this process, made if there is none."""

@@ -33,7 +33,7 @@ LONGEST_NAP = 0.1
 #: How long commits are gathered while there are many, in seconds: larger bursts leave
 #: more of the processor, and of the database, to those who commit. And for how long
 #: after it has sent something the thread expects more.
-GATHERING = 0.01
+GATHERING = 0.02
 BUSY = 0.1
 
 #: Sends what was recorded, within an app context.
