@@ -32,8 +32,8 @@ LONGEST_NAP = 0.1
 
 #: How long commits are gathered while there are many, in seconds: larger bursts leave
 #: more of the processor, and of the database, to those who commit. And for how long
-#: after it has sent something the thread expects more.
-GATHERING = 0.02
+#: after it has sent what several recorded the thread expects more.
+GATHERING = 0.05
 BUSY = 0.1
 
 #: Sends what was recorded, within an app context.
@@ -133,7 +133,8 @@ class BackgroundThread:
             for app, recorded in _merged(entries).items():
                 self._send(app, recorded)
         finally:
-            self._busy_until = time.monotonic() + BUSY
+            if len(entries) > 1:
+                self._busy_until = time.monotonic() + BUSY
             self._capacity.give_back(sum(entry.count for entry in entries))
             for item in items:
                 if isinstance(item, threading.Event):
