@@ -399,11 +399,11 @@ class Process(subprocess.Popen[str]):
     """A process of `flask signalbus run`."""
 
     def expect(self, line: str) -> list[str]:
-        """Read its output until *line*, and return what was before."""
+        """Read its output until a line that begins so, and return what was before."""
         assert self.stdout is not None
         lines = []
         for each in self.stdout:
-            if each.rstrip("\n") == line:
+            if each.startswith(line):
                 return lines
             lines.append(each.rstrip("\n"))
         raise AssertionError((lines, line))

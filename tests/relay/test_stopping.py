@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 Started: t.TypeAlias = "t.Callable[..., Process]"
 Eventually: t.TypeAlias = "t.Callable[[t.Callable[[], object]], None]"
 
-READY = "Relay of shop: 2 models in 2 lanes; polls every 1 s."
+READY = "Relay of shop: 2 models in 2 lanes; "
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

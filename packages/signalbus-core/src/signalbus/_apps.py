@@ -23,8 +23,8 @@ logger = logging.getLogger("signalbus")
 #: The name of the bus among the extensions of an app.
 EXTENSION = "signalbus"
 
-#: The databases that have a bus.
-_claimed: weakref.WeakSet[t.Any] = weakref.WeakSet()
+#: The attribute by which a database holds its bus.
+ATTRIBUTE = "_signalbus"
 
 
 class Apps:
@@ -99,7 +99,7 @@ def check_database(db: SQLAlchemy) -> None:
     """Raise unless *db* can get a bus."""
     if not hasattr(db, "init_app") or not hasattr(db, "session"):
         raise TypeError(f"db is {db!r}. Pass the SQLAlchemy object: SignalBus(db).")
-    if db in _claimed:
+    if ATTRIBUTE in vars(db):
         raise RuntimeError(
             "This SQLAlchemy object already has a signal bus. Use that one; for another"
             " app, call its init_app(app)."
@@ -108,9 +108,9 @@ def check_database(db: SQLAlchemy) -> None:
         _refuse_second_bus(app)
 
 
-def claim(db: SQLAlchemy) -> None:
-    """Remember that *db* has a bus, which listens to its sessions for ever."""
-    _claimed.add(db)
+def claim(db: SQLAlchemy, bus: Bus) -> None:
+    """Let *db* hold its *bus*, so that each lives as long as the other."""
+    setattr(db, ATTRIBUTE, bus)
 
 
 def check_app(app: Flask, db: SQLAlchemy) -> None:

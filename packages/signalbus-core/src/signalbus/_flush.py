@@ -36,8 +36,8 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-#: How often a burst is tried while the database fails in passing. Autoflush tries less
-#: often, because the application is waiting for it.
+#: How often a burst is tried while the database fails in passing. Where a commit waits
+#: for it, autoflush tries less often.
 TRIES = 7
 AUTOFLUSH_TRIES = 3
 
@@ -92,20 +92,18 @@ class Flusher:
 
     @hookimpl(trylast=True)
     def signalbus_autoflush(self, recorded: Recorded) -> bool:
-        """Send what a transaction recorded, here and now; log what cannot be sent.
+        """Send what a transaction recorded, here and now, while its commit waits.
 
-        A broker that was found to be down is left alone for a while; then one signal
-        finds out whether it is back. One that keeps another thread waiting is left
-        alone until that thread goes on.
+        A broker that keeps another thread waiting is left alone until that goes on.
         """
         patience = Patience(self._waits, self._bus.autoflush_timeout)
         run = self._run(AUTOFLUSH_TRIES, patience)
-        with run.results:
-            for model, keys in recorded.items():
-                declaration = self._bus.declaration(model)
-                if self._may_try(declaration, keys):
-                    run.do([Job(declaration, SelectedKeys(keys))])
+        self._autoflush(run, recorded, self._may_wait_for)
         return True
+
+    def autoflush(self, recorded: Recorded) -> None:
+        """Send what transactions recorded, while nobody waits."""
+        self._autoflush(self._run(), recorded, self._may_try)
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""
@@ -126,8 +124,31 @@ class Flusher:
     def _run(self, tries: int = TRIES, waiting: Waiting = unlimited) -> Run:
         return Run(self._bus, self._tables, self.breakers, tries, waiting)
 
-    def _may_try(self, declaration: Declaration, keys: t.Sequence[PrimaryKey]) -> bool:
-        """Return whether an autoflush may wait for the sender; log once that not."""
+    def _autoflush(
+        self,
+        run: Run,
+        recorded: Recorded,
+        may_try: t.Callable[[Declaration, t.Sequence[PrimaryKey]], bool],
+    ) -> None:
+        """Send what was recorded; log what cannot be sent.
+
+        A broker that was found to be down is left alone for a while; then one signal
+        finds out whether it is back.
+        """
+        with run.results:
+            for model, keys in recorded.items():
+                declaration = self._bus.declaration(model)
+                if may_try(declaration, keys):
+                    run.do([Job(declaration, SelectedKeys(keys))])
+
+    def _may_try(self, declaration: Declaration, _: t.Sequence[PrimaryKey]) -> bool:
+        """Return whether an autoflush may try the sender."""
+        return self.breakers.admits(declaration.sender)
+
+    def _may_wait_for(
+        self, declaration: Declaration, keys: t.Sequence[PrimaryKey]
+    ) -> bool:
+        """Return whether a commit may wait for the sender; log once that not."""
         sender = declaration.sender
         if not self._waits.is_stalled(sender):
             return self.breakers.admits(sender)

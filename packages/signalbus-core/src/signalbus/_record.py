@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 import typing as t
+import weakref
 
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
@@ -51,13 +52,21 @@ class Recorder:
         self._committed = committed
 
     def listen(self, sessions: sa_orm.scoped_session[t.Any]) -> None:
-        """Begin to follow *sessions*."""
+        """Begin to follow *sessions*, as long as this lives.
+
+        SQLAlchemy keeps listeners for ever. So they must not hold what leads to the
+        session's class: the bus and its database.
+        """
         sa.event.listen(sessions, "after_flush", _count_flush)
-        sa.event.listen(sessions, "pending_to_persistent", self._record)
-        sa.event.listen(sessions, "persistent_to_deleted", self._record_deletion)
-        sa.event.listen(sessions, "persistent_to_detached", self._forget)
-        sa.event.listen(sessions, "after_commit", self._pass_on)
-        sa.event.listen(sessions, "after_transaction_end", self._end)
+        methods: dict[str, t.Callable[..., None]] = {
+            "pending_to_persistent": self._record,
+            "persistent_to_deleted": self._record_deletion,
+            "persistent_to_detached": self._forget,
+            "after_commit": self._pass_on,
+            "after_transaction_end": self._end,
+        }
+        for event, method in methods.items():
+            sa.event.listen(sessions, event, _weakly(method))
 
     def _record(self, session: sa_orm.Session, instance: object) -> None:
         """Record an instance that was just inserted."""
@@ -100,6 +109,18 @@ class Recorder:
             recorded = _in_order(session.info.pop(COMMITTED, {}))
             if recorded:
                 self._committed(recorded)
+
+
+def _weakly(method: t.Callable[..., None]) -> t.Callable[..., None]:
+    """Return a listener that calls *method* while its object lives."""
+    weak_method = weakref.WeakMethod(method)
+
+    def listener(*args: object) -> None:
+        alive = weak_method()
+        if alive is not None:
+            alive(*args)
+
+    return listener
 
 
 def _add(session: sa_orm.Session, instance: object, added: Added | None) -> None:

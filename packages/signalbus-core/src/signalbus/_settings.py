@@ -40,6 +40,8 @@ def check(config: t.Mapping[str, t.Any]) -> None:
 def read_autoflush(config: t.Mapping[str, t.Any]) -> Autoflush:
     """Return whether, and how, signals are sent after the commit."""
     value = config.get(AUTOFLUSH, True)
+    if value is True or value == BACKGROUND:  # at each commit
+        return t.cast("Autoflush", value)
     if isinstance(value, str) and value.strip().lower() == BACKGROUND:
         return BACKGROUND
     return _read_switch(AUTOFLUSH, value, f"True, False or {BACKGROUND!r}")

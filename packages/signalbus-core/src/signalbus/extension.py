@@ -12,6 +12,8 @@ from signalbus import _send
 from signalbus import _settings
 from signalbus import retry
 from signalbus._announce import ModelAnnouncer
+from signalbus._background import Background
+from signalbus._bus_settings import BusSettings
 from signalbus._committed import Committed
 from signalbus._flush import Flusher
 from signalbus._plugin_tables import PluginTables
@@ -24,12 +26,11 @@ if t.TYPE_CHECKING:
 
     from signalbus._declaration import Declaration
     from signalbus.breakers import CircuitBreakers
-    from signalbus.typing import Autoflush
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
 
-class SignalBus:
+class SignalBus(BusSettings):
     """Send the signals that transactions of *db* have recorded.
 
     Create it for a ``SQLAlchemy`` object that has its app::
@@ -66,13 +67,14 @@ class SignalBus:
 
     def __init__(self, db: SQLAlchemy) -> None:
         _apps.check_database(db)
+        super().__init__(_apps.Apps(_current_app))
         self.db = db
-        self._apps = _apps.Apps(_current_app)
-        self._autoflush: Autoflush | None = None
         self._flusher = Flusher(self)
+        self._background = Background(self._flusher, self._apps.at_hand)
         manager = self.plugin_manager = make_plugin_manager(
             {
                 **{module.__name__: module for module in (_discover, _send, retry)},
+                "signalbus.background": self._background,
                 "signalbus.flush": self._flusher,
             }
         )
@@ -85,9 +87,10 @@ class SignalBus:
         for app in _apps.apps_of(db):
             self.init_app(app)
         # Last, so that nothing is left of a bus that cannot be made.
-        _apps.claim(db)
+        _apps.claim(db, self)
         committed = self._committed
-        Recorder(committed.is_recorded, committed.handle).listen(db.session)
+        self._recorder = Recorder(committed.is_recorded, committed.handle)
+        self._recorder.listen(db.session)
         self._announcer.listen()
         self._plugin_tables.listen()
 
@@ -112,55 +115,9 @@ class SignalBus:
             )
 
     @property
-    def autoflush(self) -> Autoflush:
-        """Whether, and how, signals are sent right after the commit.
-
-        ``True``, the default: by the thread that commits, before the commit returns.
-        ``"background"``: by one thread a process, which gathers what all threads
-        commit. ``False``: not at all; a relay sends them.
-
-        Set it here or by ``SIGNALBUS_AUTOFLUSH`` in the app's configuration. What is
-        set here takes precedence, for all apps of this bus. A model can opt out with
-        ``signalbus_autoflush = False``.
-        """
-        if self._autoflush is not None:
-            return self._autoflush
-        return _settings.read_autoflush(self._config())
-
-    @autoflush.setter
-    def autoflush(self, value: Autoflush) -> None:
-        if not (isinstance(value, bool) or value == _settings.BACKGROUND):
-            raise TypeError(
-                f"autoflush is {value!r}. Set it to True, False or"
-                f" {_settings.BACKGROUND!r}."
-            )
-        self._autoflush = value
-
-    @property
-    def autoflush_timeout(self) -> float:
-        """How long an autoflush waits for a broker before a commit returns, in seconds.
-
-        2 unless the app's configuration sets ``SIGNALBUS_AUTOFLUSH_TIMEOUT``. It is
-        passed to broker plugins; models that send by their own methods have to limit
-        their waits themselves.
-        """
-        return _settings.read_autoflush_timeout(self._config())
-
-    @property
     def breakers(self) -> CircuitBreakers:
         """The circuit breakers of the brokers, which this process has found down."""
         return self._flusher.breakers
-
-    @property
-    def synchronous_commit(self) -> bool:
-        """Whether PostgreSQL writes the commit of a flush to disk before it returns.
-
-        ``True`` unless the app's configuration sets ``SIGNALBUS_SYNCHRONOUS_COMMIT`` to
-        ``False``. Then flushes are faster, and a crash of the database server may bring
-        back the rows of the last half second, whose signals are sent again. Nothing is
-        lost, and the application's own transactions are as durable as ever.
-        """
-        return _settings.read_synchronous_commit(self._config())
 
     def get_signal_models(self) -> list[SignalModel]:
         """Return all signal models, in a stable order.
@@ -255,6 +212,17 @@ class SignalBus:
         with self._apps.context():
             return self._flusher.flushkeys({chosen: list(map(tuple, keys))})
 
+    def drain_autoflush(self, timeout: float = 5.0) -> bool:
+        """Wait until the background has sent, or given up, what was committed so far.
+
+        Returns whether that is so: ``False`` if it takes longer than *timeout*, in
+        seconds, or if this thread is told to stop. A signal that cannot be sent is
+        given up, and stays pending. Call it in tests, and before a process ends in a
+        way that skips ``atexit``. With any other autoflush, there is nothing to wait
+        for. Each process waits for its own background only.
+        """
+        return self._background.drain(timeout)
+
     def count_pending(
         self, models: t.Iterable[SignalModel] | None = None
     ) -> dict[SignalModel, int]:
@@ -276,11 +244,6 @@ class SignalBus:
         this bus does the same.
         """
         self._flusher.reset_breakers()
-
-    def _config(self) -> t.Mapping[str, t.Any]:
-        """Return the configuration of the app at hand; nothing if there is none."""
-        app = self._apps.at_hand()
-        return {} if app is None else app.config
 
 
 def _current_app() -> flask.Flask | None:

@@ -122,8 +122,8 @@ def signalbus_autoflush(bus: Bus, recorded: Recorded) -> bool | None:
     app context, for the signals of models that may be autoflushed, unless
     ``bus.autoflush`` is off. Return ``True`` if you see to these signals, ``None`` to
     leave them to others. The core itself, which comes last, sends them before the
-    commit returns. An exception, or any other answer, is logged; the signals stay
-    pending.
+    commit returns, or in the background, as ``bus.autoflush`` says. An exception, or
+    any other answer, is logged; the signals stay pending.
     """
 
 

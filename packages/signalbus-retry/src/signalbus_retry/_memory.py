@@ -171,12 +171,14 @@ class Memory:
         )
 
 
-_memories: weakref.WeakKeyDictionary[Bus, Memory] = weakref.WeakKeyDictionary()
+#: The attribute by which a bus holds its memory. The memory has models, which lead to
+#: the bus: no table of ours could hold it without keeping the bus alive for ever.
+_ATTRIBUTE: t.Final = "_signalbus_retry"
 
 
 def memory_of(bus: Bus) -> Memory:
     """Return what is remembered for *bus*."""
-    memory = _memories.get(bus)
+    memory: Memory | None = vars(bus).get(_ATTRIBUTE)
     if memory is None:
-        memory = _memories.setdefault(bus, Memory())
+        memory = vars(bus).setdefault(_ATTRIBUTE, Memory())
     return memory

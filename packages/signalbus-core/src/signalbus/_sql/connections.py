@@ -180,6 +180,17 @@ def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
     return engine
 
 
+def is_in_memory(db: SQLAlchemy, declaration: Declaration) -> bool:
+    """Return whether a model's database is one of SQLite in memory.
+
+    Then all threads share one connection, or each has a database of its own.
+    """
+    engine = db.engines.get(declaration.bind_key)
+    return engine is not None and isinstance(
+        engine.pool, (sa_pool.StaticPool, sa_pool.SingletonThreadPool)
+    )
+
+
 def transaction(
     connection: sa.Connection,
 ) -> contextlib.AbstractContextManager[sa.Transaction]:
