@@ -211,7 +211,7 @@ def test_what_is_announced_is_sent_at_once(
     letter = new_model("Letter")
     lanes = run(poll=60).relay._lanes  # noqa: SLF001 as the listener does
     (lane,) = lanes
-    polling = lane._polling[letter]  # noqa: SLF001
+    polling = lane._flows[letter].polling  # noqa: SLF001
     eventually(lambda: polling.due_in > 0.5)
     polling.sent_nothing(1000, is_announced=False)
     record(letter, "a")

@@ -126,10 +126,10 @@ def test_a_database_that_refuses_delays_no_end(
     relay.expect(READY)
     proxy.close()
     assert relay.stderr is not None
-    assert "The database is unavailable" in relay.stderr.readline()
+    assert any("The database is unavailable" in line for line in relay.stderr)
     begun = time.monotonic()
 
-    assert (0, "0 signals sent.\n", "") == relay.end(signal.SIGTERM)
+    assert (0, "0 signals sent.\n") == relay.end(signal.SIGTERM)[:2]
     assert time.monotonic() - begun < 5
 
 

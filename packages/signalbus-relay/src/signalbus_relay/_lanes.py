@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from signalbus_relay._lane import Lane
+from signalbus_relay._names import sender_name
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,8 +109,3 @@ class Lanes:
         with self._setup.app.app_context():
             engine = self._setup.bus.db.engines.get(declaration.bind_key)
         return engine is not None and engine.dialect.name == "sqlite"
-
-
-def sender_name(sender: object) -> str:
-    """Return the name of a broker, or of a model that sends by itself."""
-    return sender if isinstance(sender, str) else getattr(sender, "__name__", "")

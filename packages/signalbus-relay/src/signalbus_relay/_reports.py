@@ -15,18 +15,20 @@ import typing as t
 from signalbus.exceptions import describe_error
 from signalbus.failure_tracker import REMINDER_INTERVAL
 from signalbus.failure_tracker import FailureTracker
+from signalbus.failure_tracker import Reason
 from signalbus.failure_tracker import reasons_of
 from signalbus.retry import is_outage
 
+from signalbus_relay._names import sender_name
+
 if t.TYPE_CHECKING:
     from signalbus import Declaration
-    from signalbus.failure_tracker import Reason
     from signalbus.typing import SignalModel
 
 logger = logging.getLogger("signalbus.relay")
 
-#: What is down as a whole: a database, by its bind key, or a broker, by its sender.
-Whole: t.TypeAlias = tuple[t.Literal["database", "broker"], object]
+#: What is down as a whole: a database, by its bind key, or a broker, by its name.
+Whole: t.TypeAlias = tuple[t.Literal["database", "broker"], str | None]
 
 
 @dataclasses.dataclass
@@ -59,18 +61,22 @@ class Reports:
                     f" pending: {describe_error(error)}",
                 )
             else:
-                self._add(declaration, reasons_of(error))
+                self._add(declaration, _reasons(declaration, error))
 
     def succeeded(self, declaration: Declaration) -> None:
         """Report that nothing fails any more, if something did."""
         self.reached(declaration)
         with self._lock:
-            self._outages.pop(("broker", declaration.sender), None)
             runs = self._tracker(declaration).recover()
         if runs:
             what = "1 failed run" if runs == 1 else f"{runs:,} failed runs"
             name = declaration.model.__name__
             logger.warning("%s recovered after %s.", name, what)
+
+    def broker_up(self, broker: str) -> None:
+        """Forget that *broker* was down. The log of the bus says that it is back."""
+        with self._lock:
+            self._outages.pop(("broker", broker), None)
 
     def reached(self, declaration: Declaration) -> None:
         """Report that the database of a model is back, if it was down."""
@@ -104,7 +110,7 @@ class Reports:
     def _add(self, declaration: Declaration, reasons: t.Sequence[Reason]) -> None:
         for reason in reasons:
             if reason.about == "broker":
-                self._down(("broker", declaration.sender), reason.line)
+                self._down(("broker", sender_name(declaration.sender)), reason.line)
             elif reason.about == "database":
                 self._down(("database", declaration.bind_key), reason.line)
         own = [reason for reason in reasons if reason.about == "signals"]
@@ -166,6 +172,19 @@ class _Repeated(logging.Filter):
             }
             self._logged[text] = now
         return is_new
+
+
+def _reasons(declaration: Declaration, error: BaseException) -> list[Reason]:
+    """Return why a model's signals were not sent, in the words of a flush.
+
+    An error of a look has no notes that say so.
+    """
+    reasons = reasons_of(error)
+    text = describe_error(error)
+    if reasons == [Reason(text)]:
+        name = declaration.model.__name__
+        return [Reason(f"The signals of {name} stay pending: {text}")]
+    return reasons
 
 
 def _database(declaration: Declaration) -> str:

@@ -206,6 +206,7 @@ class Relay:
         ]
 
     def _broker_up(self, broker: str) -> None:
+        self._reports.broker_up(broker)
         self._lanes.broker_up(broker)
 
     def _is_announced(self, bind_key: str | None) -> bool:
