@@ -42,6 +42,9 @@ INTERVAL = 1.0
 #: How many signals each of the 8 threads commits.
 COUNT = int(SECONDS * 105)
 
+#: By what the connections of the programs are known. The tests have others.
+APPLICATION = "signalbus-chaos"
+
 #: The burst count of the shop.
 BURST = 100
 
@@ -62,7 +65,8 @@ class Proxy:
             f"amqp://{credentials.username}:{credentials.password}"
             f"@127.0.0.1:{self._listener.getsockname()[1]}/"
         )
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def cut(self) -> None:
         """Cut all connections; new ones are taken."""
@@ -159,6 +163,7 @@ def env(engine_url: str, queue: tuple[str, object], proxy: Proxy) -> dict[str, s
     env = {
         **os.environ,
         "FLASK_SQLALCHEMY_DATABASE_URI": engine_url,
+        "PGAPPNAME": APPLICATION,
         "FLASK_SIGNALBUS_RABBITMQ_URL": proxy.url,
         "QUEUE": queue[0],
         "SIGNALBUS_DISABLED_PLUGINS": "",
@@ -170,10 +175,13 @@ def env(engine_url: str, queue: tuple[str, object], proxy: Proxy) -> dict[str, s
 
 def _cut_database(connection: sa.Connection) -> None:
     """End one connection of the programs to the database."""
-    connection.exec_driver_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " ORDER BY random() LIMIT 1"
+    connection.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = :name"
+            " ORDER BY random() LIMIT 1"
+        ),
+        {"name": APPLICATION},
     )
 
 

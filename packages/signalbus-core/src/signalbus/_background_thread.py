@@ -145,7 +145,7 @@ class BackgroundThread:
         """Wait for something to do, and return all that there is."""
         items = [self._items.get()]
         if time.monotonic() < self._busy_until:
-            time.sleep(GATHERING)
+            self.token.wait(GATHERING)
         return items + [self._items.get() for _ in range(self._items.qsize())]
 
     def _send(self, app: Flask, recorded: Recorded) -> None:
