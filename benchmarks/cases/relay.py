@@ -145,7 +145,8 @@ def bare(_: str, database_url: str) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("LISTEN signals")
         print("ready", flush=True)
-        for _notification in connection.notifies():
+        while True:
+            list(connection.notifies(stop_after=1))
             _tell(key for (key,) in connection.execute(TAKE).fetchall())
 
 
