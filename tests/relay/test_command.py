@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import typing as t
@@ -108,6 +109,19 @@ def test_wrong_options_are_refused(
 
     assert 2 == result.exit_code
     assert arguments[0] in result.output
+
+
+def test_health_address_that_is_taken_is_one_line(started: Started, shop: Shop) -> None:
+    """The relay ends before it sends anything."""
+    shop.record("a")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, out, err = started(shop, "--health", address).end()
+
+    assert (1, "") == (status, out)
+    assert [f"Error: No health report at {address}"] == re.findall(".*" + address, err)
+    assert 1 == len(err.splitlines())
+    assert ["a"] == shop.pending()
 
 
 def test_it_tells_systemd_when_it_is_ready_and_when_it_stops(

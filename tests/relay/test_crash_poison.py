@@ -178,7 +178,7 @@ def test_without_retry_the_row_names_the_signal(
     assert [1, 1] == endings
     assert '"sending": "Risky(id=8)"' in row.models
     assert status.begin(outbox.models)
-    assert "It ended while it was sending Risky(id=8)." in caplog.text
+    assert " ended while it was sending Risky(id=8)." in caplog.text
 
     status.end()
     counts = outbox.received()

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 import sqlalchemy as sa
 from signalbus import BrokerUnavailableError
+from signalbus import SignalBusError
 from signalbus_relay._counts import Counts
 from signalbus_relay._counts import ModelCounts
 from signalbus_relay._health import HealthServer
@@ -128,9 +129,9 @@ def test_stopped_server_frees_its_port(serve: t.Any) -> None:
 
 
 def test_port_that_is_taken_is_an_error(serve: t.Any) -> None:
-    """When the relay starts, and not later."""
-    taken = serve(lambda: (True, {})).address
-    with pytest.raises(OSError, match=r"[Aa]ddress"):
+    """When the relay starts, and not later; it says which address."""
+    host, port = taken = serve(lambda: (True, {})).address
+    with pytest.raises(SignalBusError, match=rf"at {host}:{port}: .*in use"):
         HealthServer(taken, lambda: (True, {})).start()
 
 

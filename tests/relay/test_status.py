@@ -339,6 +339,61 @@ def test_each_database_with_models_has_a_row(
         assert [] == Rows(db).all() == Rows(db, "other").all()
 
 
+@pytest.fixture
+def two_databases(
+    new_app: t.Any, engine_url: str, other_url: str
+) -> t.Iterator[tuple[Status, list[SignalModel], list[Rows]]]:
+    """Give a status, and a model and the table in each of two databases."""
+    from flask_sqlalchemy import SQLAlchemy
+
+    app = new_app(engine_url, SQLALCHEMY_BINDS={"other": other_url})
+    db = SQLAlchemy(app)
+    bus = SignalBus(db)
+    with app.app_context():
+        models = [_declare(db), _declare(db, "There", __bind_key__="other")]
+        db.create_all()
+        status = Status(app, bus, "r" * 32)
+        yield status, models, [Rows(db), Rows(db, "other")]
+        status.end()
+
+
+def test_relay_that_is_gone_from_two_databases_is_one_line(
+    two_databases: t.Any, ended_process: int, log: t.Any
+) -> None:
+    """The signals that it was sending are named all the same."""
+    status, models, tables = two_databases
+    for rows, name in zip(tables, ["Parcel(id=1)", "There(id=2)"], strict=True):
+        sending = json.dumps({name: {"sending": name}})
+        gone = {"id": "g" * 32, "process": ended_process, "models": sending}
+        rows.add(host=_row.host_name(), **gone)
+    status.begin(models)
+    once, *named = log()
+
+    assert "did not end as it should" in once
+    assert ["Parcel(id=1)", "There(id=2)"] == [
+        line.partition(" ended while it was sending ")[2].partition(". ")[0]
+        for line in named
+    ]
+
+
+def test_missing_table_is_reported_with_its_database(
+    two_databases: t.Any, log: t.Any
+) -> None:
+    """Without a name for the default one."""
+    status, models, tables = two_databases
+    for rows in tables:
+        rows.table.drop(rows.engine)
+    status.begin(models)
+    here, there = log()
+
+    assert here.startswith("The table signalbus_relay cannot be used: ")
+    assert there.startswith(
+        "The table signalbus_relay in the database 'other' cannot be used: "
+    )
+    for rows in tables:
+        rows.table.create(rows.engine)
+
+
 @pytest.mark.databases
 def test_migrations_find_the_table(
     db: SQLAlchemy, bus: SignalBus, app_ctx: object

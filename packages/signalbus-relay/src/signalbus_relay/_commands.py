@@ -55,7 +55,7 @@ def _read_address(
 @click.option(
     "--poll",
     **_seconds(minimum=0.01, default=1.0),
-    help="Look for signals at least so often.",
+    help="The longest interval at which it looks for signals without being woken.",
 )
 @click.option(
     "--concurrency",
@@ -63,18 +63,18 @@ def _read_address(
     metavar="N",
     default=1,
     show_default=True,
-    help="Send each broker's signals in N threads.",
+    help="Threads for each broker, and for each model that sends by itself.",
 )
 @click.option(
     "--grace",
     **_seconds(minimum=0, default=20.0),
-    help="When stopped, wait so long for the bursts at hand.",
+    help="How long the bursts at hand may take when it is stopped.",
 )
 @click.option(
     "--health",
     metavar="HOST:PORT",
     callback=_read_address,
-    help="Answer GET /healthz there.",
+    help="Report on its health there: GET /healthz.",
 )
 def run(  # noqa: PLR0913, PLR0917 click passes them by name
     names: tuple[str, ...],

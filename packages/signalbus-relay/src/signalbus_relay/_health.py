@@ -10,6 +10,8 @@ import socket
 import threading
 import typing as t
 
+from signalbus import SignalBusError
+
 logger = logging.getLogger("signalbus.relay")
 
 #: Where the report is.
@@ -52,9 +54,16 @@ class HealthServer:
     def start(self) -> None:
         """Listen from now on.
 
-        :raises OSError: if the address cannot be used.
+        :raises SignalBusError: if the address cannot be used.
         """
-        self._server = _Server(self._given, self._report)
+        try:
+            self._server = _Server(self._given, self._report)
+        except OSError as error:
+            host, port = self._given
+            raise SignalBusError(
+                f"No health report at {host}:{port}: {error.strerror}. Choose another"
+                " address."
+            ) from error
         threading.Thread(
             target=self._server.serve_forever, name="signalbus-health", daemon=True
         ).start()

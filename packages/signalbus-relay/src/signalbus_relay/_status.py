@@ -63,6 +63,8 @@ class Status:
         self._counts = Counts()
         self._sending: dict[SignalModel, str] = {}
         self._logged: dict[str | None, float] = {}
+        #: The relays that are gone and have been named in the log.
+        self._named: set[str] = set()
         self._has_ended = False
         #: Held while rows are written: by the thread of a heartbeat, or another one.
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class Status:
         removed = [other for other in gone if row.remove(other)]
         self._rows[bind], self._models[bind] = row, models
         for other in removed:
-            _log_gone(other)
+            self._log_gone(other)
         return bool(removed)
 
     def _write(self, bind: str | None) -> None:
@@ -205,12 +207,31 @@ class Status:
             return
         self._logged[bind] = now
         logger.error(
-            "The table signalbus_relay cannot be used: %s. Run `flask db migrate` and"
+            "The table signalbus_relay%s cannot be used: %s. Run `flask db migrate` and"
             " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
             " INSERT, UPDATE and DELETE on it. Until then, nobody can see that this"
             " relay is running, and a signal that ends its process is not found.",
+            "" if bind is None else f" in the database {bind!r}",
             describe_error(error),
         )
+
+    def _log_gone(self, other: Other) -> None:
+        """Log that a relay is gone, once for all databases, and what it was sending."""
+        if other.id not in self._named:
+            self._named.add(other.id)
+            logger.warning(
+                "%s did not end as it should. The first signals of each model are sent"
+                " one at a time.",
+                _describe(other),
+            )
+        for name in _names_being_sent(other):
+            logger.error(
+                "%s ended while it was sending %s. If that signal ends the process,"
+                " delete its row, or install signalbus-retry, which parks such"
+                " signals.",
+                _describe(other),
+                escape_controls(name),
+            )
 
 
 def status_on(bus: SignalBus) -> Status | None:
@@ -218,21 +239,9 @@ def status_on(bus: SignalBus) -> Status | None:
     return _by_bus.get(bus)
 
 
-def _log_gone(other: Other) -> None:
-    logger.warning(
-        "The relay %s (host %s, process %d, since %s UTC) did not end as it should. The"
-        " first signals of each model are sent one at a time.",
-        other.id,
-        escape_controls(other.host),
-        other.process,
-        f"{other.started_at:%Y-%m-%d %H:%M:%S}",
-    )
-    for name in _names_being_sent(other):
-        logger.error(
-            "It ended while it was sending %s. If that signal ends the process, delete"
-            " its row, or install signalbus-retry, which parks such signals.",
-            escape_controls(name),
-        )
+def _describe(other: Other) -> str:
+    host, since = escape_controls(other.host), f"{other.started_at:%Y-%m-%d %H:%M:%S}"
+    return f"The relay of process {other.process} on host {host} (since {since} UTC)"
 
 
 def _names_being_sent(other: Other) -> list[str]:

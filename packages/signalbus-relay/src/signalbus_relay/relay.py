@@ -121,6 +121,7 @@ class Relay:
 
         :param announce: called with a line about the relay when it has started.
         :raises SignalModelError: if a signal model is misdeclared.
+        :raises SignalBusError: if the address of the health report cannot be used.
         """
         models = self._find_models()
         with (
@@ -166,6 +167,8 @@ class Relay:
                 manager.unregister(plugin)
 
     def _start(self, models: t.Sequence[SignalModel]) -> None:
+        if self._health:  # first: it may fail
+            self._health.start()
         declaration = self._bus.declaration
         self._listeners = Listeners(
             self._app,
@@ -177,8 +180,6 @@ class Relay:
         self._lanes.add(models)
         self._listeners.start()
         self._bookkeeper.start()
-        if self._health:
-            self._health.start()
 
     def _supervise(self) -> None:
         """Pick up new models, and stop if a lane has broken down."""
