@@ -20,6 +20,7 @@ from signalbus._lock import Burst
 from signalbus._send import Outcome
 from signalbus._settle import Settlement
 from signalbus._sql import connections
+from signalbus._sql import executors
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -27,7 +28,7 @@ if t.TYPE_CHECKING:
     from signalbus._lock import LockingStatements
     from signalbus._select import Selection
     from signalbus._send import Sender
-    from signalbus._sql.connections import Executor
+    from signalbus._sql.executors import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import Bus
 
@@ -107,7 +108,7 @@ class BurstRunner:
             if self._table.declaration.as_rows:
                 is_kept = self._take_steps(result, selection, count, self._connection)
             else:
-                with connections.session_on(self._connection) as session:
+                with executors.session_on(self._connection) as session:
                     is_kept = self._take_steps(result, selection, count, session)
             if not is_kept:
                 transaction.rollback()

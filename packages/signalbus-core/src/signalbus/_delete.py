@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy.orm as sa_orm
 
-from signalbus._sql import connections
+from signalbus._sql import executors
 from signalbus._sql import key_conditions
 from signalbus.exceptions import SignalBusError
 
@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     from signalbus._lock import Burst
-    from signalbus._sql.connections import Executor
+    from signalbus._sql.executors import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import PrimaryKey
 
@@ -49,7 +49,7 @@ class Deletion:
             self._delete_rows(keys)
             return
         statements = self._table.statements
-        with connections.session_on(self._connection) as session:
+        with executors.session_on(self._connection) as session:
             for some in key_conditions.slices(keys, statements.max_keys):
                 params = key_conditions.among_params(some)
                 instances = session.scalars(statements.instances, params).all()

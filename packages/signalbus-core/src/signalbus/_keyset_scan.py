@@ -10,7 +10,7 @@ from signalbus._sql import key_conditions
 if t.TYPE_CHECKING:
     from signalbus._lock import Burst
     from signalbus._lock import LockingStatements
-    from signalbus._sql.connections import Executor
+    from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
 
 

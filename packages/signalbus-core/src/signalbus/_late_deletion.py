@@ -15,6 +15,7 @@ from signalbus._delete import Deletion
 from signalbus._settle import Settlement
 from signalbus._settle import SettlementError
 from signalbus._sql import connections
+from signalbus._sql import executors
 from signalbus._sql import key_conditions
 from signalbus.exceptions import SignalBusError
 
@@ -165,7 +166,7 @@ class LateDeletion:
         """
         statements, values = self._table.statements, self._table.sent_values
         params = key_conditions.among_params(keys)
-        with connections.executor_for(
+        with executors.executor_for(
             self._connection, as_rows=self._table.declaration.as_rows
         ) as executor:
             found = statements.take(executor, statements.chosen_rows, params)

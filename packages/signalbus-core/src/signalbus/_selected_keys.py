@@ -11,7 +11,7 @@ from signalbus._sql.key_list import KeyList
 if t.TYPE_CHECKING:
     from signalbus._lock import Burst
     from signalbus._lock import LockingStatements
-    from signalbus._sql.connections import Executor
+    from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
 
 #: How long to wait between looks at rows that others have locked, in seconds.

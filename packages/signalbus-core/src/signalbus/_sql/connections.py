@@ -10,7 +10,6 @@ import typing as t
 import weakref
 
 import sqlalchemy as sa
-import sqlalchemy.orm as sa_orm
 import sqlalchemy.pool as sa_pool
 
 from signalbus.exceptions import SignalBusError
@@ -20,9 +19,6 @@ if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
     from signalbus._declaration import Declaration
-
-#: What rows are read with.
-Executor: t.TypeAlias = sa.Connection | sa_orm.Session
 
 ISOLATION: t.Final = "READ COMMITTED"
 
@@ -241,25 +237,6 @@ _transactions: dict[str, _Run] = {
     "postgresql": _postgresql_transaction,
     "sqlite": _sqlite_transaction,
 }
-
-
-def connection_of(executor: Executor) -> sa.Connection:
-    """Return the connection that *executor* works on."""
-    return executor if isinstance(executor, sa.Connection) else executor.connection()
-
-
-def session_on(connection: sa.Connection) -> sa_orm.Session:
-    """Return a session that works in the transaction of *connection*."""
-    return sa_orm.Session(
-        connection, autoflush=False, join_transaction_mode="rollback_only"
-    )
-
-
-def executor_for(
-    connection: sa.Connection, *, as_rows: bool
-) -> contextlib.AbstractContextManager[Executor]:
-    """Open what signals are read with: a session if they are to be instances."""
-    return contextlib.nullcontext(connection) if as_rows else session_on(connection)
 
 
 @contextlib.contextmanager
