@@ -363,7 +363,7 @@ def test_idle_relay_asks_once_in_a_poll_for_each_model(
     server: Server, own_site: Site
 ) -> None:
     """All that reaches the server counts: heartbeats and transaction control, too."""
-    poll, window = 0.4, 10.0
+    poll, window = 0.5, 15.5  # a heartbeat is in it
     relay = own_site.run("--poll", str(poll))
     time.sleep(1)  # let it begin
     executed, used = len(server.statements()), relay.cpu_seconds()
@@ -376,7 +376,11 @@ def test_idle_relay_asks_once_in_a_poll_for_each_model(
     models = 2
     logger.info("%s; %.2f s", collections.Counter(statements).most_common(), used)
     assert len(statements) <= models * window / poll, collections.Counter(statements)
-    assert len(statements) >= models * 20 * 0.8  # it does look, and the log is complete
+    assert len(statements) >= models * 20  # it does look
+    beats = [
+        each for each in statements if not re.match("SELECT (letter|parcel)", each)
+    ]
+    assert 1 <= len(beats) <= 2  # every 15 seconds, one statement
     assert used < 0.02 * window
     assert 0 == relay.stop()
 
@@ -391,11 +395,13 @@ def test_signal_that_ends_its_process_is_parked_after_its_last_attempt(
     parcels = [f"parcel-{n}" for n in range(15)]
     site.record("letter", *letters[:7], "fatal", *letters[7:])
     site.record("parcel", *parcels)
-    for crashes in itertools.count():
+    crashes = 0
+    while True:
         relay = site.run("--poll", "0.1", SIGNALBUS_RETRY=policy)
         if is_done_by(relay, site):
             break
         assert 3 == relay.wait()
+        crashes += 1
     assert 0 == relay.stop()
 
     (failure,) = failures(site)
