@@ -174,18 +174,18 @@ def test_heartbeat_has_the_time_and_the_counts(
 
 @pytest.mark.databases("postgresql")
 def test_heartbeat_survives_a_connection_that_died_in_the_pool(
-    new_status: t.Any, parcel: SignalModel, rows: Rows, db: SQLAlchemy, app: Flask
+    new_status: t.Any, parcel: SignalModel, rows: Rows, db: SQLAlchemy
 ) -> None:
     """It costs one heartbeat at most, and no place in the pool."""
     status = new_status()
     status.begin([parcel])
     (before,) = rows.all()
-    with app.app_context():
-        engine = db.engine
-        with engine.connect() as dying, engine.connect() as other:
-            pid = dying.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-            other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
-            other.invalidate()  # so that the one that died is next
+    engine = db.engine
+    engine.dispose()
+    with engine.connect() as dying:
+        pid = dying.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    with sa.create_engine(engine.url, poolclass=sa.NullPool).connect() as other:
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
     for _ in range(2):
         _beat(status, [parcel], Counts())
     (after,) = rows.all()
