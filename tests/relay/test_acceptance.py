@@ -44,8 +44,16 @@ BOUND = 60.0
 #: A poll that never comes while a test runs.
 NEVER = "600"
 
+#: Where the programs of PostgreSQL are. Debian does not put all of them on the PATH.
+PROGRAMS = os.pathsep.join(
+    [os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+)
+
 SIGNALBUS = [sys.executable, "-m", "flask", "--app", "acceptance_shop", "signalbus"]
 SHOP = [sys.executable, str(HERE / "acceptance_shop.py")]
+
+
+pytestmark = pytest.mark.timeout(300)  # longer than a few bounds
 
 
 def wait_until(condition: t.Callable[[], object]) -> None:
@@ -134,10 +142,17 @@ class Site:
 
     def run(self, *arguments: str, **config: str) -> Process:
         """Start a relay, and wait until it says that it has begun."""
+        (relay,) = self.run_several(1, *arguments, **config)
+        return relay
+
+    def run_several(self, count: int, *arguments: str, **config: str) -> list[Process]:
+        """Start relays, and wait until all say that they have begun."""
         config = {"SIGNALBUS_AUTOFLUSH": "false", **config}
-        process = self.start([*SIGNALBUS, "run", *arguments], **config)
-        assert process.answer().startswith("Relay of shop")
-        return process
+        command = [*SIGNALBUS, "run", *arguments]
+        relays = [self.start(command, **config) for _ in range(count)]
+        for relay in relays:
+            assert relay.answer().startswith("Relay of shop"), relay.lines()
+        return relays
 
     def execute(self, statement: str) -> t.Any:
         """Execute SQL of our own, and return the first value, if there is one."""
@@ -227,9 +242,11 @@ class Server:
     def _control(self, *arguments: str) -> None:
         self._pg("pg_ctl", "-w", "-D", str(self._data), *arguments).check_returncode()
 
-    def _pg(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+    def _pg(self, program: str, *options: str) -> subprocess.CompletedProcess[bytes]:
+        path = shutil.which(program, path=PROGRAMS)
+        assert path is not None
         return subprocess.run(  # noqa: S603 our own server
-            command,
+            [path, *options],
             check=False,
             cwd=self._folder,
             user=self._user,
@@ -241,8 +258,10 @@ class Server:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Server]:
     """Give a PostgreSQL server that a test may stop, which has not been started."""
-    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
-        pytest.skip("The programs initdb and pg_ctl of PostgreSQL are not on the PATH.")
+    if not all(
+        shutil.which(program, path=PROGRAMS) for program in ("initdb", "pg_ctl")
+    ):
+        pytest.skip("The programs initdb and pg_ctl of PostgreSQL are not installed.")
     if os.geteuid() == 0 and "postgres" not in {
         user.pw_name for user in pwd.getpwall()
     }:
@@ -416,10 +435,10 @@ def test_signal_that_ends_its_process_is_parked_after_its_last_attempt(
     assert max(times.values()) <= 1 + crashes
 
 
-@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.databases("postgresql")
 def test_two_relays_and_two_processes_send_each_signal_once(site: Site) -> None:
     """As long as nothing crashes, nothing that is shared in this way comes twice."""
-    relays = [site.run("--poll", "0.1") for _ in range(2)]
+    relays = site.run_several(2, "--poll", "0.1")
     command = [*SHOP, "4", "250"]
     writers = [site.start(command, SIGNALBUS_AUTOFLUSH="background") for _ in range(2)]
     assert [0, 0] == [writer.wait(BOUND) for writer in writers]
@@ -430,7 +449,7 @@ def test_two_relays_and_two_processes_send_each_signal_once(site: Site) -> None:
     assert 2000 == len(texts) == len(set(texts))
 
 
-@pytest.mark.databases
+@pytest.mark.databases("postgresql", "sqlite")
 def test_process_that_ends_after_its_last_commit_has_sent_everything(
     site: Site,
 ) -> None:
