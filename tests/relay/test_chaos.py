@@ -68,11 +68,13 @@ class Proxy:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    def cut(self) -> None:
-        """Cut all connections; new ones are taken."""
-        for end in list(self._open):
+    def cut(self) -> int:
+        """Cut all connections; new ones are taken. Return how many there were."""
+        ends = list(self._open)
+        for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+        return len(ends) // 2
 
     def close(self) -> None:
         """Take no more connections."""
@@ -108,20 +110,20 @@ class Process:
         self._start = lambda: subprocess.Popen(command, cwd=HERE, env=env)  # noqa: S603 our own program
         self.process = self._start()
 
-    def kill(self) -> None:
-        """Kill it, and start it again."""
+    def kill(self) -> int:
+        """Kill it, and start it again. Return how many bursts that may have cut."""
         self.process.kill()
         self.process.wait()
         self.process = self._start()
+        return 1
 
 
 class Writer(Process):
     """A program that is not started again once it has done its work."""
 
-    def kill(self) -> None:
-        """Kill it, unless it is done."""
-        if self.process.poll() is None:
-            super().kill()
+    def kill(self) -> int:
+        """Kill it, unless it is done. Return how many bursts that may have cut."""
+        return super().kill() if self.process.poll() is None else 0
 
 
 @pytest.fixture
@@ -173,8 +175,8 @@ def env(engine_url: str, queue: tuple[str, object], proxy: Proxy) -> dict[str, s
     return env
 
 
-def _cut_database(connection: sa.Connection) -> None:
-    """End one connection of the programs to the database."""
+def _cut_database(connection: sa.Connection) -> int:
+    """End one connection of the programs to the database, which may cut a burst."""
     connection.execute(
         sa.text(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -183,6 +185,7 @@ def _cut_database(connection: sa.Connection) -> None:
         ),
         {"name": APPLICATION},
     )
+    return 1
 
 
 def _count(connection: sa.Connection, table: str) -> int:
@@ -212,20 +215,21 @@ def test_nothing_is_lost_while_everything_is_killed(
     """
     writers = [Writer([*PROGRAM, str(COUNT)], env) for _ in range(2)]
     relays = [Process(RELAY, env) for _ in range(2)]
-    kills: list[tuple[t.Callable[[], object], int]] = [
-        (lambda: random.choice(writers).kill(), 1),  # noqa: S311 no secret
-        (lambda: random.choice(relays).kill(), 1),  # noqa: S311
-        (lambda: _cut_database(database), 1),
-        (proxy.cut, 4),
+    kills: list[t.Callable[[], int]] = [
+        lambda: random.choice(writers).kill(),  # noqa: S311 no secret
+        lambda: random.choice(relays).kill(),  # noqa: S311
+        lambda: _cut_database(database),
+        proxy.cut,
     ]
+    _wait_until(lambda: _count(database, "entry") > 0, 60)
+    _wait_until(lambda: _count(database, "signalbus_relay") == len(relays), 60)
     end = time.monotonic() + SECONDS
     bursts = 0
-    for kill, processes in itertools.cycle(kills):
+    for kill in itertools.cycle(kills):
         time.sleep(INTERVAL)  # what goes on meanwhile is the point
         if time.monotonic() > end:
             break
-        kill()
-        bursts += processes
+        bursts += kill()
     for writer in writers:
         assert 0 == writer.process.wait(120)
     _wait_until(lambda: _count(database, "posted") == 0, 60)

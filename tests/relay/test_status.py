@@ -172,6 +172,30 @@ def test_heartbeat_has_the_time_and_the_counts(
     assert 7 == json.loads(after.models)["Parcel"]["sent"]
 
 
+@pytest.mark.databases("postgresql")
+def test_heartbeat_survives_a_connection_that_died_in_the_pool(
+    new_status: t.Any, parcel: SignalModel, rows: Rows, db: SQLAlchemy
+) -> None:
+    """It costs one heartbeat at most, and no place in the pool."""
+    status = new_status()
+    status.begin([parcel])
+    (before,) = rows.all()
+    engine = db.engine
+    engine.dispose()
+    with engine.connect() as dying:
+        pid = dying.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    with sa.create_engine(engine.url, poolclass=sa.NullPool).connect() as other:
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    for _ in range(2):
+        _beat(status, [parcel], Counts())
+    (after,) = rows.all()
+
+    assert before.heartbeat_at < after.heartbeat_at
+    assert 0 == engine.pool.checkedout()
+    with engine.connect() as connection:
+        assert not connection.connection.dbapi_connection.autocommit
+
+
 @pytest.mark.databases
 @pytest.mark.parametrize("is_here", [True, False])
 def test_relay_that_is_gone_is_found(

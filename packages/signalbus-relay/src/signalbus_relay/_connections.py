@@ -1,4 +1,4 @@
-"""Connections that belong to no pool: for what is announced, and for listening."""
+"""Connections without transactions: of a pool, or of none to listen and announce."""
 
 from __future__ import annotations
 
@@ -38,6 +38,35 @@ def open_connection(engine: sa.Engine) -> t.Any:
         close(connection)
         raise
     return connection
+
+
+@contextlib.contextmanager
+def autocommit(engine: sa.Engine) -> t.Iterator[sa.Connection]:
+    """Open a connection of the pool of *engine*, which commits each statement.
+
+    SQLAlchemy's own option would restore the connection while it is returned to the
+    pool. If it is broken at that moment, its place in the pool is lost.
+    """
+    with engine.connect() as connection:
+        driver: t.Any = connection.connection.dbapi_connection
+        try:
+            engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
+        except engine.dialect.loaded_dbapi.Error:
+            connection.exec_driver_sql("SELECT 1")  # says that it has died in the pool
+            raise
+        try:
+            yield connection
+        finally:
+            _restore(connection, driver)
+
+
+def _restore(connection: sa.Connection, driver: t.Any) -> None:
+    """Let *connection* have transactions again, or take it out of the pool."""
+    if not connection.invalidated:
+        try:
+            connection.dialect.reset_isolation_level(driver)
+        except Exception:  # noqa: BLE001 broken in whatever way
+            connection.invalidate()
 
 
 def close(connection: t.Any) -> None:

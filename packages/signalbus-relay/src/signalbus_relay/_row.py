@@ -16,6 +16,8 @@ from signalbus import stopping
 from signalbus.retry import backoff
 from signalbus.retry import is_race
 
+from signalbus_relay._connections import autocommit
+
 R = t.TypeVar("R")
 
 #: After how long without a heartbeat a relay is gone.
@@ -62,6 +64,8 @@ class RelayRow:
 
     def write(self, models: str) -> None:
         """Write the row, or what has changed: its heartbeat, and *models*."""
+        if self.engine.dialect.name == "postgresql" and self._write_at_once(models):
+            return
 
         def write(connection: sa.Connection) -> None:
             now = clock.as_stored(clock.read(connection), connection.dialect)
@@ -108,20 +112,36 @@ class RelayRow:
         delete = self._delete.where(is_other)
         return self._do(lambda connection: connection.execute(delete).rowcount > 0)
 
+    def _write_at_once(self, models: str) -> bool:
+        """Write what has changed, if the row is there, by one statement on PostgreSQL.
+
+        It would be four in a transaction, and an idle relay does little else.
+        """
+        values = {"heartbeat_at": clock.now(), "models": models}
+        is_own = self._table.c.id == self._id
+        update = sa.update(self._table).where(is_own).values(values)
+        return self._do(lambda each: each.execute(update).rowcount > 0, autocommit)
+
     @property
     def _delete(self) -> sa.Delete:
         return sa.delete(self._table)
 
-    def _do(self, function: t.Callable[[sa.Connection], R]) -> R:
+    def _do(
+        self,
+        function: t.Callable[[sa.Connection], R],
+        connect: t.Callable[
+            [sa.Engine], contextlib.AbstractContextManager[sa.Connection]
+        ] = sa.Engine.begin,
+    ) -> R:
         """Call *function* in a transaction, and again if that loses a race."""
         for wait in backoff(_TRIES):
             try:
-                with self.engine.begin() as connection:
+                with connect(self.engine) as connection:
                     return function(connection)
             except sa_exc.SQLAlchemyError as error:
                 if not is_race(error) or stopping.wait(wait):
                     raise
-        with self.engine.begin() as connection:
+        with connect(self.engine) as connection:
             return function(connection)
 
 
