@@ -104,7 +104,8 @@ class Lane:
     def join(self, deadline: float) -> bool:
         """Wait for the threads until *deadline*, and return whether they have ended."""
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():  # or else it may not have been started
+                thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, activity: Activity) -> None:
