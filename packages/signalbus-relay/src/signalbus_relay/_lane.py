@@ -171,7 +171,7 @@ class Lane:
 
     def _look(self, activity: Activity) -> list[Flow]:
         """Return what has signals, of that for which it is time."""
-        due = [flow for flow in self._flows.values() if not flow.polling.due_in]
+        due = [flow for flow in list(self._flows.values()) if not flow.polling.due_in]
         found: list[Flow] = []
         for flow in due:
             activity.begin(flow.model)
@@ -197,5 +197,5 @@ class Lane:
 
     def _lost_database(self) -> None:
         """Look at all models again at the same time: they are in one database."""
-        for flow in self._flows.values():
+        for flow in list(self._flows.values()):
             flow.polling.lost_database()
