@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -361,6 +363,30 @@ def test_fork_has_a_connection_of_its_own(
     commit(greeting)
 
     assert parent != forked
+    assert parent == ear.hear().pid
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
+def test_fork_without_the_hooks_of_python(
+    ear: Ear, db: SQLAlchemy, greeting: SignalModel, commit: t.Callable[..., None]
+) -> None:
+    """As that of uWSGI: the child has a thread and a connection of its own."""
+    commit(greeting)
+    parent = ear.hear().pid
+
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        db.engine.dispose(close=False)
+        commit(greeting)
+        time.sleep(10)  # until it is killed
+        os._exit(0)
+    try:
+        assert parent != ear.hear().pid
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    commit(greeting)
+
     assert parent == ear.hear().pid
 
 

@@ -58,10 +58,20 @@ class Background:
 
     def _begin(self) -> None:
         """Begin, in a new process."""
-        #: The thread of this process, once it was needed.
-        self.thread: BackgroundThread | None = None
+        self._process = os.getpid()
+        self._thread: BackgroundThread | None = None
         self._finalizer: weakref.finalize[..., Background] | None = None
         self._lock = threading.Lock()
+
+    @property
+    def thread(self) -> BackgroundThread | None:
+        """The thread of this process, once it was needed.
+
+        Not every fork calls the hooks of Python: that of uWSGI does not.
+        """
+        if self._process != os.getpid():
+            self.forget()
+        return self._thread
 
     @hookimpl(trylast=True)
     def signalbus_autoflush(self, bus: Bus, recorded: Recorded) -> bool | None:
@@ -110,14 +120,14 @@ class Background:
     def _start(self) -> BackgroundThread:
         """Return the thread of this process, made if there is none."""
         with self._lock:
-            if self.thread is None:
+            if self._thread is None:
                 thread = BackgroundThread(weakref.WeakMethod(self._flusher.autoflush))
                 thread.start()
                 self._finalizer = weakref.finalize(self, thread.close)
                 self._finalizer.atexit = False  # there, what is queued is sent first
                 _register_exit()
-                self.thread = thread
-            return self.thread
+                self._thread = thread
+            return self._thread
 
     def forget(self) -> None:
         """Forget the thread of the parent, in a child that was just forked."""
@@ -143,7 +153,7 @@ def _register_exit() -> None:
 
 def _drain_at_exit() -> None:
     """Send what is queued, as far as there is time for it."""
-    threads = [each.thread for each in list(_all) if each.thread is not None]
+    threads = [thread for each in list(_all) if (thread := each.thread) is not None]
     until = time.monotonic() + EXIT_TIMEOUT
     for thread, done in [(thread, thread.mark()) for thread in threads]:
         if not done.wait(max(0, until - time.monotonic())):

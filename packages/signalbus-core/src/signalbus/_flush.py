@@ -26,6 +26,7 @@ from signalbus._table import SignalTables
 from signalbus._waits import Patience
 from signalbus._waits import Waiting
 from signalbus._waits import Waits
+from signalbus._waits import contained
 from signalbus._waits import unlimited
 from signalbus.breakers import CircuitBreakers
 
@@ -103,7 +104,7 @@ class Flusher:
 
     def autoflush(self, recorded: Recorded) -> None:
         """Send what transactions recorded, while nobody waits."""
-        self._autoflush(self._run(), recorded, self._may_try)
+        self._autoflush(self._run(waiting=contained), recorded, self._may_try)
 
     def count_pending(self, model: SignalModel) -> int:
         """Return the number of rows of *model*."""

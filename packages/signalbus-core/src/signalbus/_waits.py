@@ -9,6 +9,9 @@ import time
 import typing as t
 import weakref
 
+from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import describe_error
+
 if t.TYPE_CHECKING:
     from signalbus.breakers import CircuitBreakers
 
@@ -121,6 +124,29 @@ def unlimited(_: object) -> t.ContextManager[None]:
     return _UNLIMITED
 
 
+class Contained:
+    """The context for senders in a thread of our own, which they must not end.
+
+    What is no ``Exception``, such as ``SystemExit``, becomes one there: the signal has
+    failed, and others go on.
+    """
+
+    def __enter__(self) -> None:
+        """Begin: the sender may take its time."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """End."""
+        if error is not None and not isinstance(error, Exception):
+            text = f"The sender raised {describe_error(error)}"
+            raise SignalBusError(text) from error
+
+
+def contained(_: object) -> t.ContextManager[None]:
+    """Return the context for senders in a thread of our own."""
+    return _CONTAINED
+
+
+_CONTAINED: t.Final = Contained()
 _UNLIMITED: t.Final = contextlib.nullcontext()
 _all_waits: weakref.WeakSet[Waits] = weakref.WeakSet()
 

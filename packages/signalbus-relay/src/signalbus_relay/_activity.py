@@ -6,7 +6,9 @@ import threading
 import time
 import typing as t
 
+from signalbus import SignalBusError
 from signalbus import hookimpl
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,6 +31,9 @@ class Activity:
         self.sent = 0
         self._clock = clock
         self._since = clock()
+        #: How many senders are at work, each called by the one before: a sender may
+        #: commit what is autoflushed.
+        self._senders = 0
 
     @property
     def seconds(self) -> float:
@@ -51,12 +56,17 @@ class Activity:
         """Begin to send a burst."""
         self._since = self._clock()
         self.is_sending = True
+        self._senders += 1
+
+    def end_sender(self) -> None:
+        """Go on with what the sender was called for: its burst has not ended yet."""
+        self._senders -= 1
 
     def end_burst(self, sent: int = 0) -> None:
         """End the burst, of which so many signals were *sent*."""
         self._since = self._clock()
         self.sent += sent
-        self.is_sending = False
+        self.is_sending = self._senders > 0
 
     def end(self) -> None:
         """Begin to wait."""
@@ -85,10 +95,25 @@ class Activities:
 
     @hookimpl(wrapper=True, tryfirst=True)
     def signalbus_send_burst(self) -> Generator[None, t.Any, t.Any]:
-        """Note that a burst is about to be sent."""
-        if activity := self.current:
-            activity.begin_burst()
-        return (yield)
+        """Note that a burst is about to be sent.
+
+        A sender that raises ``SystemExit``, or the ``CancelledError`` of a task, has
+        failed: that ends no thread, and must not keep other signals from being sent.
+        """
+        activity = self.current
+        if activity is None:
+            return (yield)
+        activity.begin_burst()
+        try:
+            return (yield)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise SignalBusError(
+                f"The sender raised {describe_error(error)}"
+            ) from error
+        finally:
+            activity.end_sender()
 
     @hookimpl(wrapper=True, tryfirst=True)
     def signalbus_burst_sent(self, count: int) -> Generator[None, t.Any, t.Any]:

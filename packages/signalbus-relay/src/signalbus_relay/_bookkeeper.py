@@ -79,7 +79,8 @@ class Bookkeeper:
         """
         self._is_clean = is_clean
         self._token.stop()
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():  # or else it may not have been started
+            self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def _work(self) -> None:

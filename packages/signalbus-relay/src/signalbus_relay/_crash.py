@@ -51,8 +51,14 @@ class Caution:
         """
         if not self._must_be_careful():
             return True
-        return not self._token.is_stopping and send_carefully(
-            self._bus, model, self._token, bursts, report
+        if self._token.is_stopping:
+            return False
+        declaration = self._bus.declaration(model)
+        careful = CarefulSender(self._bus, model, self._token, report)
+        keys = careful.first(declaration.burst_count * bursts)
+        # Only now: who is admitted to a broker that is down must probe it.
+        return not keys or (
+            self._bus.breakers.admits(declaration.sender) and careful.send(keys)
         )
 
     def send_suspects(self, model: SignalModel, report: Report) -> None:

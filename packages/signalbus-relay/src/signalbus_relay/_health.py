@@ -7,6 +7,7 @@ import http.server
 import json
 import logging
 import socket
+import socketserver
 import threading
 import typing as t
 
@@ -98,6 +99,15 @@ class _Server(http.server.ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network for the name of this host.
+
+        Where no name server answers, that takes long.
+        """
+        socketserver.TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), port
 
     def handle_error(self, *_: object) -> None:
         """Say nothing of clients that hang up."""

@@ -104,7 +104,8 @@ class Lane:
     def join(self, deadline: float) -> bool:
         """Wait for the threads until *deadline*, and return whether they have ended."""
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():  # or else it may not have been started
+                thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, activity: Activity) -> None:
@@ -134,7 +135,7 @@ class Lane:
         for flow in list(self._flows.values()):
             if flow.is_prepared or self._wakeup.is_stopped:
                 continue
-            if self._seconds_to_probe() or not self._is_admitted():
+            if self._seconds_to_probe():
                 break
             activity.begin(flow.model)
             flow.prepare()
@@ -143,16 +144,18 @@ class Lane:
     def _find(self, activity: Activity) -> list[Flow]:
         """Return what was woken, or else what has signals, of all that is prepared.
 
-        Nothing while the broker is down, and left to others to probe.
+        Nothing while the broker is down, and left to others to probe. What is not
+        prepared must not use up a probe: it would never be prepared.
         """
         if self._wakeup.is_stopped or self._seconds_to_probe():
             return []
         woken = [self._flows[model] for model in self._wakeup.take()]
-        flows = woken or self._look(activity)
+        self._wakeup.keep(flow.model for flow in woken if not flow.is_prepared)
+        flows = [flow for flow in woken if flow.is_prepared] or self._look(activity)
         if flows and not self._is_admitted():
             self._wakeup.keep(flow.model for flow in flows)
             return []
-        return [flow for flow in flows if flow.is_prepared]
+        return flows
 
     def _is_admitted(self) -> bool:
         """Return whether this thread may try the broker."""
@@ -170,7 +173,11 @@ class Lane:
 
     def _look(self, activity: Activity) -> list[Flow]:
         """Return what has signals, of that for which it is time."""
-        due = [flow for flow in self._flows.values() if not flow.polling.due_in]
+        due = [
+            flow
+            for flow in list(self._flows.values())
+            if flow.is_prepared and not flow.polling.due_in
+        ]
         found: list[Flow] = []
         for flow in due:
             activity.begin(flow.model)
@@ -196,5 +203,5 @@ class Lane:
 
     def _lost_database(self) -> None:
         """Look at all models again at the same time: they are in one database."""
-        for flow in self._flows.values():
+        for flow in list(self._flows.values()):
             flow.polling.lost_database()

@@ -47,6 +47,7 @@ class Notifier:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._line = Line(engine)
+        self._process = os.getpid()
         #: What is to be announced. ``update`` and ``pop`` of sets need no lock.
         self._due: set[str] = set()
         #: Wakes the thread. Unlike an event, it may be put to by a finalizer, which
@@ -61,6 +62,8 @@ class Notifier:
 
     def announce(self, tables: set[str]) -> None:
         """Announce that *tables*, by full name, have new signals; return at once."""
+        if self._process != os.getpid():  # uWSGI forks without the hooks of Python
+            self.forget()
         self._due.update(tables)
         if not self._is_woken:
             self._wake()
@@ -74,12 +77,13 @@ class Notifier:
 
     def join(self, seconds: float) -> None:
         """Wait for the end of the thread, but not for long."""
-        if self._thread is not None:
+        if self._thread is not None and self._process == os.getpid():
             self._thread.join(max(seconds, 0.0))
 
     def forget(self) -> None:
         """Begin anew in a process that was forked: the rest is the parent's."""
         self._line.forget()
+        self._process = os.getpid()
         self._due = set()
         self._wakeups = queue.SimpleQueue()
         self._is_woken = False
