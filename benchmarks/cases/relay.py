@@ -163,7 +163,7 @@ def _lateness(name: str, title: str, share: float, most: float) -> spec.Case:
         ),
     )
     goal = spec.Bound(most)
-    return spec.Case(name, title, subjects, goal, "µs", size=1000, pending=False)
+    return spec.Case(name, title, subjects, goal, "µs", size=400, pending=False)
 
 
 COMMITS = (
@@ -184,7 +184,7 @@ CASES = (
         COMMITS,
         spec.Goal(1 / 1.05, "no notification"),
         "µs",
-        size=1000,
+        size=400,
         pending=False,
     ),
 )

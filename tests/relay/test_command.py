@@ -25,9 +25,18 @@ LETTERS = "Relay of shop: 1 model in 1 lane; polls every 0.5 s."
 
 
 @pytest.fixture
-def invoke(app: Flask) -> t.Callable[..., Result]:
-    """Call the command with *arguments*, in this process."""
-    pytest.importorskip("signalbus_cli")
+def invoke(app: Flask, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Result]:
+    """Call the command with *arguments*, in this process.
+
+    The group finds its commands once for a process. Other tests have other plugins.
+    """
+    group = pytest.importorskip("signalbus_cli").signalbus
+    for name, value in {
+        "commands": {},
+        "_has_own": False,
+        "_has_plugins": False,
+    }.items():
+        monkeypatch.setattr(group, name, value)
     return lambda *arguments: app.test_cli_runner().invoke(
         args=["signalbus", "run", *arguments]
     )
