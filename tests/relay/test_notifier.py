@@ -373,6 +373,7 @@ def test_fork_without_the_hooks_of_python(
     """As that of uWSGI: the child has a thread and a connection of its own."""
     commit(greeting)
     parent = ear.hear().pid
+    time.sleep(0.5)  # the thread waits then; such a fork would copy what it is at
 
     child = ctypes.PyDLL(None).fork()
     if child == 0:
