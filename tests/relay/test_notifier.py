@@ -202,6 +202,9 @@ def test_autoflushed_models_wake_nobody(
     bus.autoflush = autoflush
     commit(sent, left)
 
+    assert bus.drain_autoflush(
+        PATIENCE
+    )  # its connection goes back before the pool does
     assert "left" == ear.hear().payload
 
 
