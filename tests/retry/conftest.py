@@ -335,8 +335,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def flask(
     app: Flask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> t.Callable[..., Outcome]:
-    """Run ``flask signalbus ARGUMENTS…`` for the app, and give its *answer*."""
+    """Run ``flask signalbus ARGUMENTS…`` for the app, and give its *answer*.
+
+    The group finds its commands once for a process. Other tests have other plugins.
+    """
     group = pytest.importorskip("signalbus_cli").signalbus
+    for name, value in {
+        "commands": {},
+        "_has_own": False,
+        "_has_plugins": False,
+    }.items():
+        monkeypatch.setattr(group, name, value)
 
     def call(*arguments: str, answer: str = "") -> Outcome:
         info = ScriptInfo(create_app=lambda: app)
