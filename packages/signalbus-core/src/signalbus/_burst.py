@@ -15,9 +15,9 @@ from signalbus._burst_size import SAMPLE
 from signalbus._delete import Deletion
 from signalbus._held_back import HoldingError
 from signalbus._late_deletion import LateDeletion
-from signalbus._lock import NOTHING
-from signalbus._lock import Burst
-from signalbus._send import Outcome
+from signalbus._locked import NOTHING
+from signalbus._locked import Burst
+from signalbus._outcome import Outcome
 from signalbus._settle import Settlement
 from signalbus._sql import connections
 from signalbus._sql import executors
@@ -78,7 +78,7 @@ class BurstRunner:
             else:
                 self._find_unreadable(result, selection, count, error)
         result.seconds = time.perf_counter() - started
-        selection.passed(result.locked, count)
+        selection.passed(result, count)
         return result
 
     def read_ahead(self, selection: Selection) -> None:
@@ -126,7 +126,7 @@ class BurstRunner:
         if not burst.keys:
             return True
         result.values = self._table.sent_values.of(burst.signals)
-        outcome = result.outcome = self._sender.send(burst.signals)
+        outcome = result.outcome = self._sender.send(burst.signals, burst.queues)
         confirmed = result.confirmed = outcome.confirmed(burst.keys)
         failed = outcome.failed(burst.keys)
         if not confirmed and not (failed and self._settlement.is_wanted):
@@ -196,7 +196,8 @@ class BurstRunner:
             result.locked = Burst([None] * len(keys), keys)
             result.burst = selection.without_held(self._connection, result.locked)
         if len(keys) > 1:
-            result.outcome = Outcome(unknown=error)
+            doubtful = range(len(result.burst.keys))
+            result.outcome = Outcome(unknown=error, doubtful=doubtful)
         elif result.burst.keys:
             result.outcome = Outcome({0: error})
             self._finish_late(result, error)

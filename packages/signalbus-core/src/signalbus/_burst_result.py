@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from signalbus._lock import NOTHING
-from signalbus._lock import Burst
+from signalbus._locked import NOTHING
+from signalbus._locked import Burst
 
 if t.TYPE_CHECKING:
-    from signalbus._send import Outcome
+    from signalbus._outcome import Outcome
     from signalbus.typing import PrimaryKey
 
 
@@ -45,6 +45,11 @@ class BurstResult:
     def failed(self) -> dict[PrimaryKey, Exception]:
         """Return the keys of the signals that failed, and why."""
         return self.outcome.failed(self.burst.keys) if self.outcome else {}
+
+    def doubtful(self) -> list[PrimaryKey]:
+        """Return the keys of the signals of which the sender told nothing."""
+        positions = self.outcome.doubtful if self.outcome else ()
+        return [self.burst.keys[position] for position in sorted(positions)]
 
     def left(self) -> list[PrimaryKey]:
         """Return the keys of the signals that stay pending."""

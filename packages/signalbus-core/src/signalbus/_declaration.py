@@ -36,8 +36,13 @@ class Declaration:
     #: Whether its signals may be sent right after the commit.
     autoflush: bool
 
-    #: The order in which ``flushordered`` sends its signals.
+    #: The order in which ``flushordered`` sends its signals; with an ordering key, the
+    #: order of the signals that have the same one.
     order_by: tuple[t.Any, ...]
+
+    #: The names of the attributes that make its ordering key; empty if it has none.
+    #: Signals that have equal values are sent one after the other.
+    ordering_key: tuple[str, ...] = ()
 
     @property
     def send_one(self) -> t.Callable[[t.Any], object] | None:
@@ -63,6 +68,14 @@ class Declaration:
         Models that have the same sender are unavailable together.
         """
         return self.broker or self.model
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether its signals have one order, so that a failing one stops the others.
+
+        With an ordering key, it stops only those that have the same.
+        """
+        return bool(self.order_by) and not self.ordering_key
 
     @functools.cached_property
     def table(self) -> sa.Table:

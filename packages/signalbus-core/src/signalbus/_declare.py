@@ -9,6 +9,8 @@ import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 
 from signalbus._declaration import Declaration
+from signalbus._declare_key import OrderingKeyError
+from signalbus._declare_key import read_ordering_key
 from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
@@ -22,6 +24,7 @@ ATTRIBUTES = (
     "signalbus_burst_count",
     "signalbus_autoflush",
     "signalbus_order_by",
+    "signalbus_ordering_key",
 )
 
 
@@ -48,6 +51,7 @@ def read_declaration(model: SignalModel) -> Declaration:
         burst_count=_burst_count(model),
         autoflush=_autoflush(model),
         order_by=_order_by(model),
+        ordering_key=_ordering_key(model, mapper),
     )
 
 
@@ -168,6 +172,15 @@ def _order_by(model: SignalModel) -> tuple[t.Any, ...]:
             "Set it to a tuple of columns or expressions, such as (id.asc(),)",
         )
     return order_by
+
+
+def _ordering_key(
+    model: SignalModel, mapper: sa_orm.Mapper[t.Any]
+) -> tuple[str, ...]:
+    try:
+        return read_ordering_key(mapper)
+    except OrderingKeyError as error:
+        raise _refusal(model, error.fact, error.remedy) from None
 
 
 def _is_expression(thing: object) -> bool:

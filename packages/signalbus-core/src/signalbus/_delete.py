@@ -13,7 +13,7 @@ from signalbus.exceptions import SignalBusError
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from signalbus._lock import Burst
+    from signalbus._locked import Burst
     from signalbus._sql.executors import Executor
     from signalbus._table import SignalTable
     from signalbus.typing import PrimaryKey

@@ -43,6 +43,12 @@ TRIES = 7
 AUTOFLUSH_TRIES = 3
 
 
+#: How many older signals of the same ordering key an autoflush sends first, at most;
+#: and how long it waits while others are sending them, in seconds.
+MAX_OLDER = 10
+KEY_WAIT = 0.25
+
+
 class Flusher:
     """Flush the signals of one bus.
 
@@ -63,11 +69,7 @@ class Flusher:
         with run.results:
             jobs = [self._pending_job(run, model) for model in models]
             run.do(jobs)
-            for interval in _intervals_until(deadline):
-                jobs = _still_pending(run, jobs)
-                if not jobs or stopping.wait(interval):
-                    break
-                run.do(jobs)
+            self._go_on(run, jobs, _intervals_until(deadline))
         return run.results.finish()
 
     def flushmany(self, models: t.Sequence[SignalModel]) -> int:
@@ -81,7 +83,12 @@ class Flusher:
         """Send what is pending now, in the order that the models declare."""
         run = self._run()
         with run.results:
-            run.do(self._pending_job(run, model, ordered=True) for model in models)
+            jobs = []
+            for model in models:
+                jobs.append(self._pending_job(run, model, ordered=True))
+                run.do(jobs[-1:])
+            keyed = [job for job in jobs if job.declaration.ordering_key]
+            self._go_on(run, keyed, poll_intervals())
         return run.results.finish()
 
     def flushkeys(self, recorded: Recorded) -> int:
@@ -122,6 +129,16 @@ class Flusher:
         for sender, seconds in self.breakers.reset().items():
             _notify.broker_up(self._bus, sender, seconds, reset=True)
 
+    def _go_on(
+        self, run: Run, jobs: t.Sequence[Job], intervals: t.Iterable[float]
+    ) -> None:
+        """Do what *jobs* have missed, after each of some *intervals*, in seconds."""
+        for interval in intervals:
+            jobs = _still_pending(run, jobs)
+            if not jobs or stopping.wait(interval):
+                break
+            run.do(jobs)
+
     def _run(self, tries: int = TRIES, waiting: Waiting = unlimited) -> Run:
         return Run(self._bus, self._tables, self.breakers, tries, waiting)
 
@@ -139,8 +156,16 @@ class Flusher:
         with run.results:
             for model, keys in recorded.items():
                 declaration = self._bus.declaration(model)
-                if may_try(declaration, keys):
+                if not may_try(declaration, keys):
+                    continue
+                if not declaration.ordering_key:
                     run.do([Job(declaration, SelectedKeys(keys))])
+                    continue
+                jobs = [Job(declaration, SelectedKeys(keys, older=MAX_OLDER))]
+                run.do(jobs)
+                # Who sends an older signal of the same key does not know of this one.
+                deadline = time.monotonic() + KEY_WAIT
+                self._go_on(run, jobs, _intervals_until(deadline))
 
     def _may_try(self, declaration: Declaration, _: t.Sequence[PrimaryKey]) -> bool:
         """Return whether an autoflush may try the sender."""
@@ -160,7 +185,8 @@ class Flusher:
     def _jobs(self, recorded: Recorded) -> t.Iterator[Job]:
         """Return the jobs of sending the signals that have the given keys."""
         for model, keys in recorded.items():
-            yield Job(self._bus.declaration(model), SelectedKeys(keys))
+            rows = SelectedKeys(keys, is_exact=True)
+            yield Job(self._bus.declaration(model), rows)
 
     def _pending_job(
         self, run: Run, model: SignalModel, *, ordered: bool = False
@@ -170,6 +196,8 @@ class Flusher:
         order_by = declaration.order_by if ordered else ()
         read = functools.partial(pending_keys, order_by)
         keys = run.read(declaration, read)
+        # With an ordering key, a signal stops only those that have the same.
+        ordered = ordered and not declaration.ordering_key
         return Job(declaration, SelectedKeys(keys, ordered=ordered), ordered)
 
 
@@ -177,11 +205,11 @@ def _still_pending(run: Run, jobs: t.Iterable[Job]) -> list[Job]:
     """Return jobs for the rows that were passed over and are still there."""
     left = []
     for job in jobs:
-        missed = t.cast("SelectedKeys", job.rows).missed
-        if missed:
-            read = functools.partial(present_keys, missed)
+        rows = t.cast("SelectedKeys", job.rows)
+        if rows.missed:
+            read = functools.partial(present_keys, rows.missed)
             keys = run.read(job.declaration, read)
-            left.append(Job(job.declaration, SelectedKeys(keys), again=True))
+            left.append(Job(job.declaration, rows.rest(keys), again=True))
     return [job for job in left if not job.rows.done]
 
 

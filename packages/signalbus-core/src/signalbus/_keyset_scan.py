@@ -8,7 +8,7 @@ from signalbus._selected_keys import SelectedKeys
 from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:
-    from signalbus._lock import Burst
+    from signalbus._locked import Burst
     from signalbus._lock import LockingStatements
     from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
@@ -23,9 +23,12 @@ class KeysetScan:
 
     is_ordered = False
     is_stuck = False
+    is_exact = False
+    older = 0
 
     def __init__(self) -> None:
         self.done = False
+        self.may_go_again = False
         self._last: PrimaryKey | None = None
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
@@ -59,6 +62,15 @@ class KeysetScan:
         self.done = len(keys) < n
         if keys:
             self._last = keys[-1]
+
+    def leave(self, keys: t.Iterable[PrimaryKey]) -> None:
+        """Note that some rows were left."""
+        self.may_go_again = self.may_go_again or any(True for _ in keys)
+
+    def go_again(self) -> None:
+        """Go through all rows once more."""
+        self.done = self.may_go_again = False
+        self._last = None
 
     def wait(self) -> None:
         """Go on at once."""

@@ -6,7 +6,6 @@ over (``SKIP LOCKED``).
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing as t
 
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 import sqlalchemy.sql.visitors as sa_visitors
 
+from signalbus._locked import Burst
 from signalbus._sql import key_conditions
 from signalbus._sql.rows import attribute_names
 from signalbus._sql.rows import key_getter
@@ -23,29 +23,6 @@ from signalbus._sql.rows import row_maker
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
     from signalbus.typing import PrimaryKey
-    from signalbus.typing import Signal
-
-
-@dataclasses.dataclass(frozen=True)
-class Burst:
-    """Signals that are locked together, and their primary keys, in the same order."""
-
-    signals: t.Sequence[Signal]
-    keys: t.Sequence[PrimaryKey]
-
-    def at(self, positions: t.Sequence[int]) -> Burst:
-        """Return the signals at *positions*, in that order."""
-        return Burst(
-            [self.signals[position] for position in positions],
-            [self.keys[position] for position in positions],
-        )
-
-    def without(self, keys: t.Container[PrimaryKey]) -> Burst:
-        """Return the burst without the signals that have one of *keys*."""
-        return self.at([n for n, key in enumerate(self.keys) if key not in keys])
-
-
-NOTHING = Burst((), ())
 
 
 class LockingStatements:
@@ -90,6 +67,12 @@ class LockingStatements:
         return self._locking(self._chosen(self._signals()))
 
     @functools.cached_property
+    def first_free_rows(self) -> sa.Executable:
+        """Lock the first of those of some rows that no one else has locked."""
+        select = self._signals().where(self._among)
+        return self._locking(self._some(select))
+
+    @functools.cached_property
     def chosen_rows(self) -> sa.Executable:
         """Lock some rows, and wait for those that are locked."""
         return self._chosen(self._signals()).with_for_update()
@@ -97,31 +80,34 @@ class LockingStatements:
     @functools.cached_property
     def instances(self) -> sa.Select[t.Any]:
         """Load some rows, which are locked already, as instances."""
-        return self._own(self._instances()).where(self._among)
+        return self.own(self._instances()).where(self._among)
 
     @functools.cached_property
     def pending_keys(self) -> sa.Select[t.Any]:
         """Read the keys of all rows."""
-        return self._own(sa.select(*self._key))
+        return self.own(sa.select(*self._key))
 
     def sample(
         self, connection: sa.Connection, names: t.Sequence[str], count: int
     ) -> t.Sequence[t.Any]:
         """Read some attributes of the first rows, and lock nothing."""
         columns = [getattr(self._model, name) for name in names]
-        select = self._some(self._own(sa.select(*columns)))
+        select = self._some(self.own(sa.select(*columns)))
         return connection.execute(select, {"burst_count": count}).all()
 
     def pending_keys_by(self, order_by: t.Sequence[t.Any]) -> sa.Select[t.Any]:
         """Read the keys of all rows in an order, and by key where that is equal."""
+        return self.pending_keys.order_by(*self.attached(order_by), *self._key)
+
+    def attached(self, order_by: t.Sequence[t.Any]) -> list[t.Any]:
+        """Return the expressions of an order with the columns of the table."""
         table = self._mapper.local_table
-        order = [_attached(expression, table) for expression in order_by]
-        return self.pending_keys.order_by(*order, *self._key)
+        return [_attached(expression, table) for expression in order_by]
 
     @functools.cached_property
     def pending_count(self) -> sa.Select[t.Any]:
         """Count all rows."""
-        return self._own(
+        return self.own(
             sa.select(sa.func.count()).select_from(self._model).order_by(None)
         )
 
@@ -152,12 +138,12 @@ class LockingStatements:
         return key_conditions.after(self._key, self.dialect)
 
     def _signals(self) -> sa.Select[t.Any]:
-        return self._values() if self._as_rows else self._own(self._instances())
+        return self._values() if self._as_rows else self.own(self._instances())
 
     def _values(self) -> sa.Select[t.Any]:
         """Select the values of the model's attributes."""
         columns = [getattr(self._model, name).label(name) for name in self._names]
-        return self._own(sa.select(*columns))
+        return self.own(sa.select(*columns))
 
     def _instances(self) -> sa.Select[t.Any]:
         """Select instances.
@@ -183,7 +169,7 @@ class LockingStatements:
             return ordered
         return ordered.with_hint(table, "FORCE INDEX (PRIMARY)", self.dialect)
 
-    def _own(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
+    def own(self, select: sa.Select[t.Any]) -> sa.Select[t.Any]:
         """Leave out the rows of models that inherit from this one."""
         mapper = self._mapper
         if mapper.polymorphic_on is None or mapper.concrete:

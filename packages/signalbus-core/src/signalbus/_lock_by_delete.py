@@ -49,6 +49,11 @@ class DeletingStatements(LockingStatements):
         return self._delete(self._locking(self._chosen(self.pending_keys)))
 
     @property
+    def first_free_rows(self) -> sa.Executable:  # type: ignore[override]
+        """Delete a row, unless another transaction has locked it."""
+        return self.free_rows
+
+    @property
     def _among(self) -> sa.ColumnElement[bool]:
         return key_conditions.equal(self._key)
 

@@ -11,8 +11,8 @@ import typing as t
 
 import sqlalchemy as sa
 
-from signalbus._lock import NOTHING
-from signalbus._lock import Burst
+from signalbus._locked import NOTHING
+from signalbus._locked import Burst
 from signalbus._lock import LockingStatements
 from signalbus._sql import key_conditions
 
@@ -40,7 +40,7 @@ class KeyLockingStatements(LockingStatements):
         return list(self._mapper.primary_key)
 
     def _signals(self) -> sa.Select[t.Any]:
-        return self._own(sa.select(*self._key))
+        return self.own(sa.select(*self._key))
 
     def take(
         self,

@@ -12,8 +12,9 @@ from signalbus import retry
 from signalbus import stopping
 from signalbus._burst import BurstRunner
 from signalbus._held_back import held_back
+from signalbus._keyed_selection import KeyedSelection
 from signalbus._results import RunResults
-from signalbus._select import Selection
+from signalbus._select import PlainSelection
 from signalbus._selected_keys import SelectedKeys
 from signalbus._send import Sender
 from signalbus._sql import connections
@@ -25,11 +26,15 @@ if t.TYPE_CHECKING:
     from signalbus._burst_result import BurstResult
     from signalbus._declaration import Declaration
     from signalbus._keyset_scan import KeysetScan
+    from signalbus._select import Selection
     from signalbus._table import SignalTable
     from signalbus._table import SignalTables
     from signalbus._waits import Waiting
     from signalbus.breakers import CircuitBreakers
     from signalbus.typing import Bus
+    from signalbus.typing import HeldBack
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import SignalModel
 
 R = t.TypeVar("R")
 
@@ -69,6 +74,8 @@ class Run:
         self._tries = tries
         self._waiting = waiting
         self._is_transient = functools.partial(retry.is_transient, bus)
+        #: What was tried and kept of models with an ordering key.
+        self._kept: dict[SignalModel, set[PrimaryKey]] = {}
 
     def read(
         self,
@@ -119,9 +126,18 @@ class Run:
             )
             if table.burst_size.is_unknown:
                 runner.measure()
-            # What others have locked may be held back, and is not waited for then.
-            selection = Selection(job.rows, held, reads_ahead=job.again)
+            selection = self._selection(job, table, held)
             self._run_bursts(job, runner, selection, lambda: self._next_count(table))
+
+    def _selection(
+        self, job: Job, table: SignalTable, held: HeldBack | None
+    ) -> Selection:
+        if table.queues is None:
+            # What others have locked may be held back, and is not waited for then.
+            return PlainSelection(job.rows, held, reads_ahead=job.again)
+        kept = self._kept.setdefault(job.declaration.model, set())
+        burst_count = job.declaration.burst_count
+        return KeyedSelection(job.rows, table.queues, held, kept, burst_count)
 
     def _sender(self, job: Job) -> Sender:
         return Sender(
@@ -178,11 +194,14 @@ class Run:
 
         If it is not known which signals failed, run them again one by one.
         """
-        outcome = result.outcome
-        if outcome and outcome.unknown:
-            keys = SelectedKeys(result.burst.keys, ordered=job.ordered)
-            alone = selection.of(keys)
-            return self._run_bursts(job, runner, alone, lambda: 1) and not alone.ended
         error = self.results.add(job.declaration, result)
-        unavailable = outcome is not None and outcome.unavailable is not None
-        return not (result.is_last or unavailable or (job.ordered and error))
+        unavailable = result.outcome is not None and result.outcome.unavailable
+        if result.is_last or unavailable or (job.ordered and error):
+            return False
+        doubtful = result.doubtful()
+        if not doubtful:
+            return True
+        alone = selection.of(
+            SelectedKeys(doubtful, ordered=job.ordered, is_exact=True)
+        )
+        return self._run_bursts(job, runner, alone, lambda: 1) and not alone.ended

@@ -14,8 +14,9 @@ from signalbus._sql import connections
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from signalbus._lock import Burst
+    from signalbus._burst_result import BurstResult
     from signalbus._lock import LockingStatements
+    from signalbus._locked import Burst
     from signalbus._sql.executors import Executor
     from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
@@ -37,6 +38,14 @@ class Rows(t.Protocol):
 
     #: Whether all rows have been passed.
     done: bool
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no older signals may be sent in their place."""
+
+    @property
+    def older(self) -> int:
+        """How many older signals of each queue may be sent in front of them."""
 
     @property
     def is_ordered(self) -> bool:
@@ -68,11 +77,65 @@ class Rows(t.Protocol):
     def passed_keys(self, keys: t.Sequence[PrimaryKey], n: int) -> None:
         """Go on behind *keys*, of *n* that were to be read ahead."""
 
+    def leave(self, keys: t.Iterable[PrimaryKey]) -> None:
+        """Note that *keys* were passed, but might be sent now that others are."""
+
+    @property
+    def may_go_again(self) -> bool:
+        """Whether any were left."""
+
+    def go_again(self) -> None:
+        """Go once more through what was left."""
+
     def wait(self) -> None:
         """Wait a moment if the next row is locked and must not be passed over."""
 
 
-class Selection:
+class Selection(t.Protocol):
+    """The rows of a model that a run may send, burst after burst."""
+
+    #: Whether a signal that is held back holds back all behind it.
+    ended: bool
+
+    @property
+    def done(self) -> bool:
+        """Whether all rows have been passed."""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of the rows may be held back."""
+
+    @property
+    def must_read_ahead(self) -> bool:
+        """Whether to call :meth:`read_ahead` before rows are taken."""
+
+    def of(self, rows: Rows) -> Selection:
+        """Return other *rows* under the same conditions."""
+
+    def read_ahead(
+        self, statements: LockingStatements, connection: sa.Connection
+    ) -> None:
+        """Read keys of the next rows, without locks, in a transaction of its own."""
+
+    def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
+        """Lock the next rows, at most *n*. If called again, try the same ones."""
+
+    def next_keys(
+        self, statements: LockingStatements, executor: Executor, n: int
+    ) -> t.Sequence[PrimaryKey]:
+        """Return the keys that :meth:`take` would lock, and read nothing else."""
+
+    def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
+        """Return *burst*, which was taken, without what is held back."""
+
+    def passed(self, result: BurstResult, n: int) -> None:
+        """Go on behind the rows that were taken, whatever became of them."""
+
+    def wait(self) -> None:
+        """Wait a moment if the next row is locked and must not be passed over."""
+
+
+class PlainSelection:
     """The rows that a flush goes through, without those that plugins hold back.
 
     It begins as if nothing was held back: rows are locked, then the plugins are asked
@@ -97,9 +160,9 @@ class Selection:
         #: What was held back among the rows that were taken last.
         self._found: t.Mapping[PrimaryKey, bool] = {}
 
-    def of(self, rows: Rows) -> Selection:
+    def of(self, rows: Rows) -> PlainSelection:
         """Return other *rows* without those that the same plugins hold back."""
-        return Selection(rows, self._held)
+        return PlainSelection(rows, self._held)
 
     @property
     def done(self) -> bool:
@@ -167,10 +230,10 @@ class Selection:
         free = set(self._without(self._found, burst.keys))
         return burst.at([n for n, key in enumerate(burst.keys) if key in free])
 
-    def passed(self, burst: Burst, n: int) -> None:
-        """Go on behind *burst*, which was taken, whether or not it was sent."""
+    def passed(self, result: BurstResult, n: int) -> None:
+        """Go on behind the rows that were taken, whatever became of them."""
         rows = self._rows
-        rows.passed(burst, n)
+        rows.passed(result.locked, n)
         if self._held and (self._found or rows.is_stuck):
             self._reads_ahead = True
         if self._is_end(self._found):

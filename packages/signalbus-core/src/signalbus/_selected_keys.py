@@ -9,7 +9,7 @@ from signalbus._sql import key_conditions
 from signalbus._sql.key_list import KeyList
 
 if t.TYPE_CHECKING:
-    from signalbus._lock import Burst
+    from signalbus._locked import Burst
     from signalbus._lock import LockingStatements
     from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
@@ -24,6 +24,13 @@ class SelectedKeys:
 
     Rows that others have locked are passed over, and kept in :attr:`missed`. If
     *ordered*, nothing behind such a row is taken until it is free or gone.
+
+    Of a model with an ordering key, what is sent are the oldest signals of each queue
+    that has any of the rows.
+
+    :param is_exact: whether nothing but the rows may be sent: those that have an older
+        signal in front of them are missed.
+    :param older: how many signals more each queue may have, to get at the rows.
     """
 
     def __init__(
@@ -32,11 +39,15 @@ class SelectedKeys:
         *,
         ordered: bool = False,
         missed: KeyList | None = None,
+        is_exact: bool = False,
+        older: int = 0,
     ) -> None:
         self.done = not keys
         self.is_ordered = ordered
         #: Whether the next row is locked, and must not be passed over.
         self.is_stuck = False
+        self.is_exact = is_exact
+        self.older = older
         self.missed = KeyList() if missed is None else missed
         self._keys = keys
         self._position = 0
@@ -101,6 +112,25 @@ class SelectedKeys:
         self.is_stuck = False
         self._position += len(keys)
         self.done = self._position >= len(self._keys)
+
+    def rest(self, keys: t.Sequence[PrimaryKey]) -> SelectedKeys:
+        """Return the rows that have *keys*, to be sent under the same conditions."""
+        return SelectedKeys(keys, is_exact=self.is_exact, older=self.older)
+
+    def leave(self, keys: t.Iterable[PrimaryKey]) -> None:
+        """Keep *keys* in :attr:`missed`."""
+        self.missed.extend(keys)
+
+    @property
+    def may_go_again(self) -> bool:
+        """Whether any were missed."""
+        return len(self.missed) > 0
+
+    def go_again(self) -> None:
+        """Go through those that were missed."""
+        self._keys, self.missed = self.missed, KeyList()
+        self._position = 0
+        self.done = False
 
     def wait(self) -> None:
         """Wait before the next look at a row that is locked."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import errno
 import socket
@@ -10,6 +9,9 @@ import typing as t
 
 from signalbus import plugins
 from signalbus._markers import hookimpl
+from signalbus._outcome import ALL_SENT
+from signalbus._outcome import Outcome
+from signalbus._send_waves import send_in_waves
 from signalbus._waits import unlimited
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import NoBrokerError
@@ -20,7 +22,6 @@ if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
     from signalbus._waits import Waiting
     from signalbus.typing import Bus
-    from signalbus.typing import PrimaryKey
     from signalbus.typing import Signal
     from signalbus.typing import SignalModel
 
@@ -50,44 +51,6 @@ UNREACHABLE = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a burst.
-
-    :param failures: by position, why a signal failed.
-    :param untried: the positions of signals that were not sent, through no fault of
-        theirs: the broker was not there, or one before them failed.
-    :param unavailable: why the broker cannot be reached, if it cannot.
-    :param unknown: the error of a sender that did not say which signals got through.
-    """
-
-    failures: t.Mapping[int, Exception] = dataclasses.field(default_factory=dict)
-    untried: t.Collection[int] = ()
-    unavailable: Exception | None = None
-    unknown: Exception | None = None
-
-    def confirmed(self, keys: t.Sequence[PrimaryKey]) -> t.Sequence[PrimaryKey]:
-        """Return those of the burst's *keys* whose messages were confirmed."""
-        if self is ALL_SENT:
-            return keys
-        if self.unknown is not None:
-            return ()
-        return [
-            key
-            for position, key in enumerate(keys)
-            if position not in self.failures and position not in self.untried
-        ]
-
-    def failed(self, keys: t.Sequence[PrimaryKey]) -> dict[PrimaryKey, Exception]:
-        """Return those of the burst's *keys* whose signals failed, and why."""
-        if not self.failures:
-            return {}
-        return {keys[position]: error for position, error in self.failures.items()}
-
-
-ALL_SENT = Outcome()
-
-
 class Sender:
     """Give bursts of one model to its own methods, or to its broker.
 
@@ -111,11 +74,17 @@ class Sender:
         self._call = _hook(bus, declaration)
         self._one_by_one = ordered and declaration.send_burst is None
 
-    def send(self, signals: t.Sequence[Signal]) -> Outcome:
+    def send(
+        self, signals: t.Sequence[Signal], queues: t.Sequence[int] = ()
+    ) -> Outcome:
         """Send *signals* and return what became of them.
 
+        :param queues: for each signal, the number of its queue, if they have any: none
+            is sent before those of its queue in front of it are confirmed.
         :raises NoBrokerError: if no plugin sends this model.
         """
+        if queues:
+            return send_in_waves(self._at_once, signals, queues)
         return (self._in_order if self._one_by_one else self._at_once)(signals)
 
     def _in_order(self, signals: t.Sequence[Signal]) -> Outcome:
@@ -264,7 +233,7 @@ def _failed(bus: Bus, error: Exception, count: int) -> Outcome:
         return Outcome(untried=range(count), unavailable=error)
     if count == 1:
         return Outcome(failures={0: error})
-    return Outcome(unknown=error)
+    return Outcome(unknown=error, doubtful=range(count))
 
 
 def _no_broker(bus: Bus, declaration: Declaration) -> NoBrokerError:

@@ -9,6 +9,7 @@ from signalbus._burst_size import BurstSize
 from signalbus._lock import LockingStatements
 from signalbus._lock_by_delete import DeletingStatements
 from signalbus._lock_by_key import KeyLockingStatements
+from signalbus._queues import queue_reader
 from signalbus._sql.deletes import DeleteStatement
 from signalbus._sql.deletes import needs_session
 from signalbus._sql.key_proof import KeyProof
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     from signalbus._declaration import Declaration
+    from signalbus._queues import QueueReader
     from signalbus.typing import SignalModel
 
 
@@ -36,6 +38,8 @@ class SignalTable:
     burst_size: BurstSize
     key_proof: KeyProof
     sent_values: SentValues
+    #: What reads the queues of the ordering key, if the model has one.
+    queues: QueueReader | None
 
     @classmethod
     def of(cls, declaration: Declaration, dialect: sa.Dialect) -> SignalTable:
@@ -55,6 +59,7 @@ class SignalTable:
             burst_size=BurstSize(declaration),
             key_proof=KeyProof(declaration, dialect.name, always=by_session),
             sent_values=SentValues(declaration.mapper, as_rows=declaration.as_rows),
+            queues=queue_reader(declaration, statements),
         )
 
     def unusable_keys(self) -> SignalModelError:

@@ -1,0 +1,310 @@
+"""Select the rows of a model with an ordering key: queue by queue, heads first.
+
+What is said here about a queue holds for any number of flushers, in any number of
+processes:
+
+1. A signal is sent only by who has locked its row, and knows that all signals before it
+   in its queue are gone, may be passed, or are in the same burst. There, it is sent
+   after those are confirmed.
+2. Who cannot lock the head of a queue leaves the queue alone. So who has it can lock
+   what follows.
+
+Queues are read ahead, without locks, and may be out of date when their rows are locked.
+That does no harm: a signal that was sent meanwhile has no row to lock, and then nothing
+behind it is taken.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from signalbus import stopping
+from signalbus._locked import NOTHING
+from signalbus._locked import Burst
+from signalbus._select import KEYS_AHEAD
+from signalbus._select import MAX_KEYS_AHEAD
+from signalbus._select import MAX_WINDOWS
+from signalbus._sql import connections
+from signalbus._sql import key_conditions
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from signalbus._burst_result import BurstResult
+    from signalbus._lock import LockingStatements
+    from signalbus._queues import Queue
+    from signalbus._queues import QueueReader
+    from signalbus._select import Rows
+    from signalbus._sql.executors import Executor
+    from signalbus.typing import HeldBack
+    from signalbus.typing import PrimaryKey
+
+#: How many bursts a window of keys is read for. A burst takes a part of the queues in
+#: it, and leaves the others to other flushers …
+BURSTS_AHEAD = 4
+
+#: … unless they are so few that a burst would be sent in many small waves.
+MIN_QUEUES = 32
+
+#: How many signals of one queue a burst has at most. Each of them is waited for.
+MAX_WAVES = 100
+
+#: How many times more heads are tried than are wanted, since others have locked some.
+TRIED = 4
+
+
+class KeyedSelection:
+    """The rows of a model with an ordering key, without those that are held back.
+
+    :param kept: the keys of the signals that this run has tried and kept. They, and
+        what is behind them in their queues, are not tried again.
+    :param burst_count: how many signals the model's bursts have.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        reader: QueueReader,
+        held: HeldBack | None,
+        kept: set[PrimaryKey],
+        burst_count: int,
+    ) -> None:
+        self.ended = False
+        self._rows = rows
+        self._reader = reader
+        self._held = held
+        self._kept = kept
+        self._burst_count = burst_count
+        size = BURSTS_AHEAD * burst_count
+        self._size = min(max(KEYS_AHEAD, size), MAX_KEYS_AHEAD)
+        #: The queues of the window that have not been passed. Each begins with what is
+        #: now its head.
+        self._queues: list[Queue] = []
+        #: How many queues a burst has.
+        self._width = 1
+        #: Whether anything was sent since the rows were begun.
+        self._has_sent = False
+        #: The queues whose heads the burst at hand has tried to lock, and whether it
+        #: has stopped there because it had enough.
+        self._tried: list[Queue] = []
+        self._is_full = False
+        #: What was held back of the burst at hand.
+        self._found: t.Mapping[PrimaryKey, bool] = {}
+
+    def of(self, rows: Rows) -> KeyedSelection:
+        """Return other *rows* under the same conditions."""
+        return KeyedSelection(
+            rows, self._reader, self._held, self._kept, self._burst_count
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether all rows have been passed, and no more can be sent."""
+        return not self._queues and self._rows.done and not self._goes_again
+
+    @property
+    def _goes_again(self) -> bool:
+        """Whether what was left is worth another look, since others have gone."""
+        return self._has_sent and self._rows.may_go_again
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of the rows may be held back."""
+        return self._held is not None
+
+    @property
+    def must_read_ahead(self) -> bool:
+        """Whether to call :meth:`read_ahead` before rows are taken."""
+        return not self._queues
+
+    def read_ahead(
+        self, statements: LockingStatements, connection: sa.Connection
+    ) -> None:
+        """Read windows of queues, in a transaction of its own, up to one to be sent.
+
+        There may be none.
+        """
+        if self._rows.done:
+            self._rows.go_again()
+            self._has_sent = False
+        with connections.transaction(connection):
+            for _ in range(MAX_WINDOWS):
+                self._read_window(statements, connection)
+                if self._queues or self._rows.done or stopping.is_stopping():
+                    break
+
+    def _read_window(
+        self, statements: LockingStatements, connection: sa.Connection
+    ) -> None:
+        """Read the next window of queues, and leave out what is held back."""
+        rows = self._rows
+        keys = rows.keys_ahead(statements, connection, self._size)
+        queues = self._reader.read(connection, keys, rows.older)
+        free = self._free(connection, queues)
+        rows.passed_keys(keys, self._size)
+        window = set(map(tuple, keys))
+        if not rows.is_exact and not rows.older:
+            self._leave_displaced(window, queues, free)
+        self._queues = [fit for queue in free if (fit := self._fit(queue, window))]
+        self._width = max(MIN_QUEUES, len(self._queues) // BURSTS_AHEAD)
+
+    def _free(self, connection: sa.Connection, queues: list[Queue]) -> list[Queue]:
+        """Return what may be sent of *queues*: up to what was kept or is held back."""
+        queues = [queue for queue in queues if queue[0] not in self._kept]
+        if self._held is None or not queues:
+            return queues
+        held = self._held.among(connection, [key for queue in queues for key in queue])
+        if not held:
+            return queues
+        free = [
+            [
+                key
+                for key in itertools.takewhile(lambda key: not held.get(key), queue)
+                if key not in held
+            ]
+            for queue in queues
+        ]
+        return [queue for queue in free if queue]
+
+    def _leave_displaced(
+        self, window: set[PrimaryKey], queues: list[Queue], free: list[Queue]
+    ) -> None:
+        """Leave for later what older signals have taken the place of."""
+        if any(key not in window for queue in free for key in queue):
+            listed = {key for queue in queues for key in queue}
+            self._rows.leave(window - listed)
+
+    def _fit(self, queue: Queue, window: set[PrimaryKey]) -> Queue:
+        """Return what of *queue* is to be sent to get at the rows of the *window*."""
+        if self._rows.is_exact:
+            return list(itertools.takewhile(window.__contains__, queue))
+        if self._rows.older:
+            last = max((n for n, key in enumerate(queue) if key in window), default=-1)
+            return queue[: last + 1] if last >= 0 else queue
+        return queue
+
+    def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
+        """Lock the heads of the next queues, and then what follows them."""
+        self._found = {}
+        width = min(n, self._width)
+        tried = self._tried = self._queues[: 1 if statements.deletes else TRIED * width]
+        heads = [queue[0] for queue in tried]
+        locked = _lock(
+            statements, executor, heads, statements.first_free_rows, at_most=width
+        )
+        self._is_full = len(locked.keys) >= width
+        taken = set(locked.keys)
+        queues = [queue for queue in tried if queue[0] in taken]
+        followers = _wave_by_wave(queues, n)[len(queues) :]
+        if not followers:
+            return _arranged(queues, [locked])
+        behind = _lock(statements, executor, followers, statements.free_rows)
+        return _arranged(queues, [locked, behind])
+
+    def next_keys(
+        self,
+        statements: LockingStatements,  # noqa: ARG002 they were read ahead
+        executor: Executor,  # noqa: ARG002
+        n: int,
+    ) -> t.Sequence[PrimaryKey]:
+        """Return the keys that :meth:`take` would lock if all were free."""
+        self._found = {}
+        self._tried = self._queues[: min(n, self._width)]
+        self._is_full = True
+        return _wave_by_wave(self._tried, n)
+
+    def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
+        """Return *burst* without what is held back, and what that holds back."""
+        if self._held is None:
+            return burst
+        self._found = self._held.among(connection, burst.keys)
+        if not self._found:
+            return burst
+        queues = burst.queues or range(len(burst.keys))
+        blocked: set[int] = set()
+        free = []
+        for position, (key, queue) in enumerate(zip(burst.keys, queues, strict=True)):
+            if self._found.get(key):
+                blocked.add(queue)
+            elif key not in self._found and queue not in blocked:
+                free.append(position)
+        return burst.at(free)
+
+    def passed(self, result: BurstResult, n: int) -> None:  # noqa: ARG002 it is known
+        """Go on behind what was sent or skipped; drop the queues that got stuck."""
+        gone = set(result.confirmed).difference(result.undeleted)
+        # What is doubtful is sent alone, before this goes on.
+        self._has_sent = self._has_sent or bool(gone or result.doubtful())
+        locked = set(result.locked.keys)
+        failed = {*result.failed(), *result.undeleted}
+        going_on = []
+        for queue in self._tried:
+            was_locked = queue[0] in locked
+            _pass(queue, gone, self._found)
+            if not queue:
+                continue
+            if queue[0] in failed:
+                self._kept.add(queue[0])
+            elif queue[0] in self._found:
+                pass  # it waits, and those behind it do
+            elif queue[0] not in locked and (was_locked or self._is_full):
+                going_on.append(queue)
+            else:
+                self._rows.leave(queue)
+        self._queues[: len(self._tried)] = going_on
+
+    def wait(self) -> None:
+        """Go on at once."""
+
+
+def _pass(
+    queue: Queue, gone: set[PrimaryKey], held: t.Mapping[PrimaryKey, bool]
+) -> None:
+    """Remove from the front of *queue* what is gone, or may be passed."""
+    n = 0
+    while n < len(queue) and (queue[n] in gone or held.get(queue[n]) is False):
+        n += 1
+    del queue[:n]
+
+
+def _wave_by_wave(queues: t.Sequence[Queue], n: int) -> list[PrimaryKey]:
+    """Return the first *n* keys: all heads, then the second of each queue, and so on."""
+    waves = itertools.zip_longest(*[queue[: min(n, MAX_WAVES)] for queue in queues])
+    keys = (key for wave in waves for key in wave if key is not None)
+    return list(itertools.islice(keys, n))
+
+
+def _lock(
+    statements: LockingStatements,
+    executor: Executor,
+    keys: t.Sequence[PrimaryKey],
+    statement: sa.Executable,
+    at_most: int | None = None,
+) -> Burst:
+    """Lock those rows with *keys* that are free."""
+    burst = NOTHING
+    for some in key_conditions.slices(keys, statements.max_keys):
+        params = key_conditions.among_params(some)
+        if at_most is not None:
+            params["burst_count"] = at_most - len(burst.keys)
+        found = statements.take(executor, statement, params)
+        burst = Burst([*burst.signals, *found.signals], [*burst.keys, *found.keys])
+        if at_most is not None and len(burst.keys) >= at_most:
+            break
+    return burst
+
+
+def _arranged(queues: t.Sequence[Queue], bursts: t.Sequence[Burst]) -> Burst:
+    """Return the signals of *bursts* wave by wave, each queue up to the first gap."""
+    signals = {
+        key: signal
+        for burst in bursts
+        for key, signal in zip(burst.keys, burst.signals, strict=True)
+    }
+    found = [list(itertools.takewhile(signals.__contains__, queue)) for queue in queues]
+    numbers = {key: number for number, queue in enumerate(found) for key in queue}
+    keys = _wave_by_wave(found, len(signals))
+    return Burst(
+        [signals[key] for key in keys], keys, [numbers[key] for key in keys]
+    )
