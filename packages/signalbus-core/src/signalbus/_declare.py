@@ -174,9 +174,7 @@ def _order_by(model: SignalModel) -> tuple[t.Any, ...]:
     return order_by
 
 
-def _ordering_key(
-    model: SignalModel, mapper: sa_orm.Mapper[t.Any]
-) -> tuple[str, ...]:
+def _ordering_key(model: SignalModel, mapper: sa_orm.Mapper[t.Any]) -> tuple[str, ...]:
     try:
         return read_ordering_key(mapper)
     except OrderingKeyError as error:

@@ -20,19 +20,20 @@ import itertools
 import typing as t
 
 from signalbus import stopping
-from signalbus._locked import NOTHING
-from signalbus._locked import Burst
+from signalbus._lock_queues import lock_behind
+from signalbus._lock_queues import lock_heads
+from signalbus._lock_queues import wave_by_wave
 from signalbus._select import KEYS_AHEAD
 from signalbus._select import MAX_KEYS_AHEAD
 from signalbus._select import MAX_WINDOWS
 from signalbus._sql import connections
-from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     from signalbus._burst_result import BurstResult
     from signalbus._lock import LockingStatements
+    from signalbus._locked import Burst
     from signalbus._queues import Queue
     from signalbus._queues import QueueReader
     from signalbus._select import Rows
@@ -46,9 +47,6 @@ BURSTS_AHEAD = 4
 
 #: … unless they are so few that a burst would be sent in many small waves.
 MIN_QUEUES = 32
-
-#: How many signals of one queue a burst has at most. Each of them is waited for.
-MAX_WAVES = 100
 
 #: How many times more heads are tried than are wanted, since others have locked some.
 TRIED = 4
@@ -189,18 +187,9 @@ class KeyedSelection:
         self._found = {}
         width = min(n, self._width)
         tried = self._tried = self._queues[: 1 if statements.deletes else TRIED * width]
-        heads = [queue[0] for queue in tried]
-        locked = _lock(
-            statements, executor, heads, statements.first_free_rows, at_most=width
-        )
-        self._is_full = len(locked.keys) >= width
-        taken = set(locked.keys)
-        queues = [queue for queue in tried if queue[0] in taken]
-        followers = _wave_by_wave(queues, n)[len(queues) :]
-        if not followers:
-            return _arranged(queues, [locked])
-        behind = _lock(statements, executor, followers, statements.free_rows)
-        return _arranged(queues, [locked, behind])
+        heads = lock_heads(statements, executor, tried, width)
+        self._is_full = len(heads.keys) >= width
+        return lock_behind(statements, executor, heads, tried, n)
 
     def next_keys(
         self,
@@ -212,7 +201,7 @@ class KeyedSelection:
         self._found = {}
         self._tried = self._queues[: min(n, self._width)]
         self._is_full = True
-        return _wave_by_wave(self._tried, n)
+        return wave_by_wave(self._tried, n)
 
     def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
         """Return *burst* without what is held back, and what that holds back."""
@@ -266,45 +255,3 @@ def _pass(
     while n < len(queue) and (queue[n] in gone or held.get(queue[n]) is False):
         n += 1
     del queue[:n]
-
-
-def _wave_by_wave(queues: t.Sequence[Queue], n: int) -> list[PrimaryKey]:
-    """Return the first *n* keys: all heads, then the second of each queue, and so on."""
-    waves = itertools.zip_longest(*[queue[: min(n, MAX_WAVES)] for queue in queues])
-    keys = (key for wave in waves for key in wave if key is not None)
-    return list(itertools.islice(keys, n))
-
-
-def _lock(
-    statements: LockingStatements,
-    executor: Executor,
-    keys: t.Sequence[PrimaryKey],
-    statement: sa.Executable,
-    at_most: int | None = None,
-) -> Burst:
-    """Lock those rows with *keys* that are free."""
-    burst = NOTHING
-    for some in key_conditions.slices(keys, statements.max_keys):
-        params = key_conditions.among_params(some)
-        if at_most is not None:
-            params["burst_count"] = at_most - len(burst.keys)
-        found = statements.take(executor, statement, params)
-        burst = Burst([*burst.signals, *found.signals], [*burst.keys, *found.keys])
-        if at_most is not None and len(burst.keys) >= at_most:
-            break
-    return burst
-
-
-def _arranged(queues: t.Sequence[Queue], bursts: t.Sequence[Burst]) -> Burst:
-    """Return the signals of *bursts* wave by wave, each queue up to the first gap."""
-    signals = {
-        key: signal
-        for burst in bursts
-        for key, signal in zip(burst.keys, burst.signals, strict=True)
-    }
-    found = [list(itertools.takewhile(signals.__contains__, queue)) for queue in queues]
-    numbers = {key: number for number, queue in enumerate(found) for key in queue}
-    keys = _wave_by_wave(found, len(signals))
-    return Burst(
-        [signals[key] for key in keys], keys, [numbers[key] for key in keys]
-    )

@@ -8,8 +8,8 @@ from signalbus._selected_keys import SelectedKeys
 from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:
-    from signalbus._locked import Burst
     from signalbus._lock import LockingStatements
+    from signalbus._locked import Burst
     from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
 

@@ -49,7 +49,7 @@ class DeletingStatements(LockingStatements):
         return self._delete(self._locking(self._chosen(self.pending_keys)))
 
     @property
-    def first_free_rows(self) -> sa.Executable:  # type: ignore[override]
+    def first_free_rows(self) -> sa.Executable:
         """Delete a row, unless another transaction has locked it."""
         return self.free_rows
 

@@ -11,9 +11,9 @@ import typing as t
 
 import sqlalchemy as sa
 
+from signalbus._lock import LockingStatements
 from signalbus._locked import NOTHING
 from signalbus._locked import Burst
-from signalbus._lock import LockingStatements
 from signalbus._sql import key_conditions
 
 if t.TYPE_CHECKING:

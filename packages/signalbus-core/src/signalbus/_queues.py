@@ -135,7 +135,10 @@ class LateralQueueReader:
         An index serves ``= x`` and ``IS NULL``, but not ``IS NOT DISTINCT FROM x``.
         """
         return itertools.product(
-            *[(False, True) if each else (False,) for each in self._columns.are_nullable]
+            *[
+                (False, True) if each else (False,)
+                for each in self._columns.are_nullable
+            ]
         )
 
     def _branch(self, sizes: sa.CTE, nulls: tuple[bool, ...]) -> sa.Select[t.Any]:
@@ -233,7 +236,9 @@ class UnionQueueReader:
             )
         ]
         size = sa.bindparam(f"size_{n}", type_=sa.BigInteger)
-        return columns.queue(sa.literal_column(str(n))).where(*same).limit(size).subquery()
+        return (
+            columns.queue(sa.literal_column(str(n))).where(*same).limit(size).subquery()
+        )
 
     def _value_of(self, n: int, part: t.Any) -> sa.ScalarSelect[t.Any]:
         return sa.select(part).where(self._is(n)).scalar_subquery()

@@ -201,7 +201,5 @@ class Run:
         doubtful = result.doubtful()
         if not doubtful:
             return True
-        alone = selection.of(
-            SelectedKeys(doubtful, ordered=job.ordered, is_exact=True)
-        )
+        alone = selection.of(SelectedKeys(doubtful, ordered=job.ordered, is_exact=True))
         return self._run_bursts(job, runner, alone, lambda: 1) and not alone.ended

@@ -9,8 +9,8 @@ from signalbus._sql import key_conditions
 from signalbus._sql.key_list import KeyList
 
 if t.TYPE_CHECKING:
-    from signalbus._locked import Burst
     from signalbus._lock import LockingStatements
+    from signalbus._locked import Burst
     from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
 
