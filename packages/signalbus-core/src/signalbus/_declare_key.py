@@ -7,6 +7,8 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 
+ATTRIBUTE: t.Final = "signalbus_ordering_key"
+
 #: Types whose values databases do not compare.
 _INCOMPARABLE = (sa.JSON, sa.PickleType)
 
@@ -25,7 +27,12 @@ def read_ordering_key(mapper: sa_orm.Mapper[t.Any]) -> tuple[str, ...]:
 
     :raises OrderingKeyError: if the model declares something else than columns.
     """
-    declared = getattr(mapper.class_, "signalbus_ordering_key", None)
+    if ATTRIBUTE in mapper.all_orm_descriptors:
+        raise OrderingKeyError(
+            f"has a {ATTRIBUTE} that SQLAlchemy has mapped as a column",
+            "Name the column in quotes, or in a tuple, such as (account_id,)",
+        )
+    declared = getattr(mapper.class_, ATTRIBUTE, None)
     if declared is None:
         return ()
     parts = declared if isinstance(declared, tuple) else (declared,)
@@ -58,7 +65,7 @@ def _name_in_class(mapper: sa_orm.Mapper[t.Any], part: object) -> str | None:
     A mixin keeps its columns; its models have copies.
     """
     if isinstance(part, sa_orm.InstrumentedAttribute):
-        return part.key if getattr(mapper.class_, part.key, None) is not None else None
+        return part.key if part.parent.class_ in mapper.class_.__mro__ else None
     if not isinstance(part, (sa.Column, sa_orm.MappedColumn)):
         return None
     for cls in mapper.class_.__mro__:
@@ -66,7 +73,7 @@ def _name_in_class(mapper: sa_orm.Mapper[t.Any], part: object) -> str | None:
             if value is part:
                 return name
     column = part if isinstance(part, sa.Column) else part.column
-    if column in mapper.columns:
+    if mapper.columns.contains_column(column):
         return mapper.get_property_by_column(column).key
     return None
 
@@ -82,4 +89,4 @@ def _check_type(name: str, column_type: sa.types.TypeEngine[t.Any]) -> None:
 
 
 def _refused(what: str, remedy: str) -> OrderingKeyError:
-    return OrderingKeyError(f"has a signalbus_ordering_key of {what}", remedy)
+    return OrderingKeyError(f"has a {ATTRIBUTE} of {what}", remedy)

@@ -141,10 +141,10 @@ class KeyedSelection:
         queues = self._reader.read(connection, keys, rows.older)
         free = self._free(connection, queues)
         rows.passed_keys(keys, self._size)
-        window = set(map(tuple, keys))
-        if not rows.is_exact and not rows.older:
-            self._leave_displaced(window, queues, free)
-        self._queues = [fit for queue in free if (fit := self._fit(queue, window))]
+        queues = [fit for queue in free if (fit := self._fit(queue, keys))]
+        if not rows.older:
+            self._leave_displaced(keys, queues)
+        self._queues = queues
         self._width = max(MIN_QUEUES, len(self._queues) // BURSTS_AHEAD)
 
     def _free(self, connection: sa.Connection, queues: list[Queue]) -> list[Queue]:
@@ -165,22 +165,22 @@ class KeyedSelection:
         ]
         return [queue for queue in free if queue]
 
-    def _leave_displaced(
-        self, window: set[PrimaryKey], queues: list[Queue], free: list[Queue]
-    ) -> None:
-        """Leave for later what older signals have taken the place of."""
-        if any(key not in window for queue in free for key in queue):
-            listed = {key for queue in queues for key in queue}
-            self._rows.leave(window - listed)
-
-    def _fit(self, queue: Queue, window: set[PrimaryKey]) -> Queue:
+    def _fit(self, queue: Queue, window: t.Sequence[PrimaryKey]) -> Queue:
         """Return what of *queue* is to be sent to get at the rows of the *window*."""
         if self._rows.is_exact:
-            return list(itertools.takewhile(window.__contains__, queue))
+            return list(itertools.takewhile(self._rows.has, queue))
         if self._rows.older:
             last = max((n for n, key in enumerate(queue) if key in window), default=-1)
             return queue[: last + 1] if last >= 0 else queue
         return queue
+
+    def _leave_displaced(
+        self, window: t.Sequence[PrimaryKey], queues: list[Queue]
+    ) -> None:
+        """Leave for later what older signals have taken the place of."""
+        listed = {key for queue in queues for key in queue}
+        if not listed.issubset(map(tuple, window)):
+            self._rows.leave(key for key in window if tuple(key) not in listed)
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the heads of the next queues, and then what follows them."""

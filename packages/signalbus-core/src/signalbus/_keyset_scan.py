@@ -63,6 +63,10 @@ class KeysetScan:
         if keys:
             self._last = keys[-1]
 
+    def has(self, _: PrimaryKey) -> bool:
+        """Return ``True``: all rows are meant."""
+        return True
+
     def leave(self, keys: t.Iterable[PrimaryKey]) -> None:
         """Note that some rows were left."""
         self.may_go_again = self.may_go_again or any(True for _ in keys)

@@ -105,7 +105,8 @@ class LateralQueueReader:
         if not keys:
             return []
         params = {**key_conditions.among_params(keys), "older": older}
-        return _in_order(keys, _grouped(connection.execute(self._statement, params)))
+        rows = connection.execute(self._statement, params)
+        return _in_order(keys, [queue for _, queue in _grouped(rows)])
 
     @functools.cached_property
     def _statement(self) -> sa.Select[t.Any]:
@@ -171,14 +172,34 @@ class UnionQueueReader:
 
     def __init__(self, declaration: Declaration, statements: LockingStatements) -> None:
         self._columns = _Columns(declaration, statements)
+        self._dialect = statements.dialect
+        self._max_keys = statements.max_keys
         self._statements = {size: self._statement(size) for size in BRANCHES}
-        self._members = {size: self._members_of(size) for size in BRANCHES}
 
     def read(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey], older: int
     ) -> list[Queue]:
         """Return the queues of the signals with *keys*."""
+        if not keys:
+            return []
         sizes = self._sizes(connection, keys)
+        queues = self._read(connection, sizes, older)
+        # Some values are equal to the database alone: their queues are one.
+        same: dict[PrimaryKey, list[PrimaryKey]] = {}
+        for member, queue in queues.items():
+            same.setdefault(queue[0], []).append(member)
+        joined = {
+            members[0]: sum(sizes[member] for member in members)
+            for members in same.values()
+            if len(members) > 1
+        }
+        queues.update(self._read(connection, joined, older))
+        return _in_order(keys, [queues[members[0]] for members in same.values()])
+
+    def _read(
+        self, connection: sa.Connection, sizes: t.Mapping[PrimaryKey, int], older: int
+    ) -> dict[PrimaryKey, Queue]:
+        """Return the queues of some signals, by these, up to their *sizes*."""
         queues: dict[PrimaryKey, Queue] = {}
         for some in _portions(list(sizes.items())):
             params: dict[str, t.Any] = {}
@@ -186,11 +207,9 @@ class UnionQueueReader:
                 params[f"size_{n}"] = size + older
                 params.update(_key_params(n, key))
             found = connection.execute(self._statements[len(some)], params)
-            for queue in _grouped(found):
-                # Some values are equal to the database alone: these are one queue.
-                known = queues.get(queue[0], [])
-                queues[queue[0]] = max(known, queue, key=len)
-        return _in_order(keys, queues.values())
+            for n, queue in _grouped(found):
+                queues[some[n][0]] = queue
+        return queues
 
     def _sizes(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
@@ -200,24 +219,42 @@ class UnionQueueReader:
             return {keys[0]: 1}
         members: dict[object, PrimaryKey] = {}
         sizes: dict[PrimaryKey, int] = {}
-        for some in _portions(keys):
-            params = {
-                name: value
-                for n, key in enumerate(some)
-                for name, value in _key_params(n, key).items()
-            }
-            for row in connection.execute(self._members[len(some)], params):
-                key, parts = row[: -len(self._columns.names)], row[len(some[0]) :]
-                first = members.setdefault(_hashable(tuple(parts)), tuple(key))
-                sizes[first] = sizes.get(first, 0) + 1
+        for row in self._parts(connection, keys):
+            key, parts = row[: -len(self._columns.names)], row[len(keys[0]) :]
+            first = members.setdefault(_hashable(tuple(parts)), tuple(key))
+            sizes[first] = sizes.get(first, 0) + 1
         return sizes
 
-    def _members_of(self, size: int) -> sa.Select[t.Any]:
-        """Select the ordering keys of some signals."""
+    def _parts(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> t.Iterator[t.Any]:
+        """Yield the primary keys and the ordering keys of some signals."""
+        if self._max_keys > 1:
+            for some in key_conditions.slices(keys, self._max_keys):
+                params = key_conditions.among_params(some)
+                yield from connection.execute(self._parts_among, params)
+            return
+        for some in _portions(keys):
+            params = {}
+            for n, key in enumerate(some):
+                params.update(_key_params(n, key))
+            yield from connection.execute(self._parts_of[len(some)], params)
+
+    @functools.cached_property
+    def _parts_among(self) -> sa.Select[t.Any]:
         columns = self._columns
         return sa.select(*columns.base_key, *columns.base_parts).where(
-            sa.or_(*[self._is(n) for n in range(size)])
+            key_conditions.among(columns.base_key, self._dialect)
         )
+
+    @functools.cached_property
+    def _parts_of(self) -> dict[int, sa.Select[t.Any]]:
+        columns = self._columns
+        select = sa.select(*columns.base_key, *columns.base_parts)
+        return {
+            size: select.where(sa.or_(*[self._is(n) for n in range(size)]))
+            for size in BRANCHES
+        }
 
     def _statement(self, size: int) -> sa.Select[t.Any]:
         branches = [sa.select(self._branch(n)) for n in range(size)]
@@ -277,12 +314,10 @@ def _hashable(parts: tuple[t.Any, ...]) -> object:
     return parts
 
 
-def _grouped(rows: t.Iterable[t.Any]) -> list[Queue]:
-    """Return queues of rows that have the number of the queue, and the key."""
-    return [
-        [tuple(row[1:]) for row in queue]
-        for _, queue in itertools.groupby(rows, key=lambda row: row[0])
-    ]
+def _grouped(rows: t.Iterable[t.Any]) -> t.Iterator[tuple[int, Queue]]:
+    """Yield queues, and their numbers, of rows that have the number and the key."""
+    for number, queue in itertools.groupby(rows, key=lambda row: row[0]):
+        yield number, [tuple(row[1:]) for row in queue]
 
 
 def _in_order(keys: t.Sequence[PrimaryKey], queues: t.Iterable[Queue]) -> list[Queue]:

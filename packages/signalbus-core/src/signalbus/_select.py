@@ -43,6 +43,9 @@ class Rows(t.Protocol):
     def is_exact(self) -> bool:
         """Whether no older signals may be sent in their place."""
 
+    def has(self, key: PrimaryKey) -> bool:
+        """Return whether there is a row with *key*; asked if they are exact."""
+
     @property
     def older(self) -> int:
         """How many older signals of each queue may be sent in front of them."""

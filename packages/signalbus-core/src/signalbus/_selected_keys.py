@@ -47,6 +47,7 @@ class SelectedKeys:
         #: Whether the next row is locked, and must not be passed over.
         self.is_stuck = False
         self.is_exact = is_exact
+        self._all = set(map(tuple, keys)) if is_exact else set()
         self.older = older
         self.missed = KeyList() if missed is None else missed
         self._keys = keys
@@ -112,6 +113,10 @@ class SelectedKeys:
         self.is_stuck = False
         self._position += len(keys)
         self.done = self._position >= len(self._keys)
+
+    def has(self, key: PrimaryKey) -> bool:
+        """Return whether *key* is one of the keys; asked if they are exact."""
+        return key in self._all
 
     def rest(self, keys: t.Sequence[PrimaryKey]) -> SelectedKeys:
         """Return the rows that have *keys*, to be sent under the same conditions."""
