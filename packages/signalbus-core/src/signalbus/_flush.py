@@ -206,7 +206,7 @@ def _still_pending(run: Run, jobs: t.Iterable[Job]) -> list[Job]:
     left = []
     for job in jobs:
         rows = t.cast("SelectedKeys", job.rows)
-        if rows.missed:
+        if rows.missed and not run.results.is_lost(job.declaration):
             read = functools.partial(present_keys, rows.missed)
             keys = run.read(job.declaration, read)
             left.append(Job(job.declaration, rows.rest(keys), again=True))

@@ -50,6 +50,13 @@ class RunResults:
             self._report.no_database(declaration, error)
         return error is not None
 
+    def is_lost(self, declaration: Declaration) -> bool:
+        """Return whether the model's broker, or its database, was found down."""
+        return (
+            declaration.sender in self._unavailable
+            or declaration.bind_key in self._lost
+        )
+
     def is_blocked(self, declaration: Declaration) -> bool:
         """Return whether the model cannot be sent in this run, and report it if so."""
         error = self._unavailable.get(declaration.sender)
