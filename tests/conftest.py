@@ -39,6 +39,11 @@ MARIADB_URL = os.environ.get(
 # tests and most pages of the manual are about. Those in tests/retry switch it on.
 os.environ["SIGNALBUS_DISABLED_PLUGINS"] = "retry"
 
+# Images of containers forbid Python to keep what it has compiled. Each of the processes
+# that the tests start would then compile all that it imports, which takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of the tests that are about databases."""
