@@ -27,7 +27,7 @@ Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 Started: t.TypeAlias = "t.Callable[..., subprocess.Popen[str]]"
 
 #: After how many seconds a process that was told to stop counts as hanging.
-BOUND = 20
+BOUND = 60
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

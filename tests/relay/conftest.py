@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 #: After how many seconds something that does not happen counts as missing. The machine
 #: may be busy.
-BOUND = 30.0
+BOUND = 60.0
 
 
 class Wire:

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 NewModel: t.TypeAlias = "t.Callable[..., SignalModel]"
 #: After how many seconds something that does not happen counts as missing.
-BOUND = 30.0
+BOUND = 60.0
 
 Record: t.TypeAlias = "t.Callable[..., None]"
 Run: t.TypeAlias = "t.Callable[..., Running]"

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 #: How long to wait for what must come, in seconds.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def plain(url: str) -> str:
