@@ -19,6 +19,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from hypothesis import HealthCheck
+from hypothesis import settings
 
 if t.TYPE_CHECKING:
     from flask.ctx import AppContext
@@ -38,6 +40,12 @@ MARIADB_URL = os.environ.get(
 # Without signalbus-retry, each flush tries again what has failed: that is what most
 # tests and most pages of the manual are about. Those in tests/retry switch it on.
 os.environ["SIGNALBUS_DISABLED_PLUGINS"] = "retry"
+
+# What Hypothesis makes of a machine that is busy is no failure.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 # Images of containers forbid Python to keep what it has compiled. Each of the processes
 # that the tests start would then compile all that it imports, which takes seconds.
