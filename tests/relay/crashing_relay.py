@@ -22,8 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 from signalbus.stopping import StopToken
 from signalbus_relay._counts import Counts
-from signalbus_relay._crash import send_carefully
-from signalbus_relay._crash import send_suspects
+from signalbus_relay._crash import Caution
 from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
@@ -74,14 +73,18 @@ def parked(bus: SignalBus, model: SignalModel) -> int:
     return len(list(signalbus_retry.failures(bus, [model], parked=True)))
 
 
+def ignore(_: Exception) -> None:
+    """Report nothing: the log of the bus has it."""
+
+
 def run_lane(app: Flask, bus: SignalBus, model: SignalModel, is_unclean: bool) -> None:
     """Send what is pending, until all that is left is parked."""
     token = StopToken()
+    caution = Caution(bus, token, lambda: is_unclean)
     with app.app_context():
-        if is_unclean:
-            send_carefully(bus, model, token)
+        caution.prepare(model, 1, ignore)
         while bus.count_pending([model])[model] > parked(bus, model):
-            send_suspects(bus, model, token)
+            caution.send_suspects(model, ignore)
             bus.flushmany([model])
             token.wait(0.02)
 
