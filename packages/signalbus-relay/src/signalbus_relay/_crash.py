@@ -10,10 +10,10 @@ import contextlib
 import typing as t
 
 import sqlalchemy.exc as sa_exc
+from signalbus.retry import is_outage
 from signalbus.rows import SignalRows
 
 from signalbus_relay._attempts import attempts_of
-from signalbus_relay._row import is_outage
 from signalbus_relay._status import status_on
 
 if t.TYPE_CHECKING:
@@ -178,12 +178,12 @@ class CarefulSender:
                 return attempt.make()
             with self._noted(key):
                 return self._bus.flushkeys(self._model, [key])
-        except sa_exc.SQLAlchemyError as error:
+        except sa_exc.TimeoutError:
+            raise  # the pool has no connection, for the others either
+        except Exception as error:
             if is_outage(error):
                 raise
-            self._report(error)
-        except Exception as error:  # noqa: BLE001 the others are sent
-            self._report(error)
+            self._report(error)  # the others are sent
         return None
 
     def _noted(self, key: PrimaryKey) -> contextlib.AbstractContextManager[None]:

@@ -10,10 +10,8 @@ import socket
 import typing as t
 
 import sqlalchemy as sa
-import sqlalchemy.exc as sa_exc
 from signalbus import clock
-from signalbus import stopping
-from signalbus.retry import backoff
+from signalbus.retry import call_repeatedly
 from signalbus.retry import is_race
 
 from signalbus_relay._connections import autocommit
@@ -134,28 +132,17 @@ class RelayRow:
         ] = sa.Engine.begin,
     ) -> R:
         """Call *function* in a transaction, and again if that loses a race."""
-        for wait in backoff(_TRIES):
-            try:
-                with connect(self.engine) as connection:
-                    return function(connection)
-            except sa_exc.SQLAlchemyError as error:
-                if not is_race(error) or stopping.wait(wait):
-                    raise
-        with connect(self.engine) as connection:
-            return function(connection)
+
+        def attempt() -> R:
+            with connect(self.engine) as connection:
+                return function(connection)
+
+        return call_repeatedly(attempt, _TRIES, is_race)
 
 
 def host_name() -> str:
     """Return the name of this host, as far as the table has room for it."""
     return socket.gethostname()[:255]
-
-
-def is_outage(error: sa_exc.SQLAlchemyError) -> bool:
-    """Return whether there is no connection to the database: all lanes report that."""
-    if not isinstance(error, sa_exc.DBAPIError):
-        return isinstance(error, sa_exc.TimeoutError)  # the pool has none
-    is_operational = isinstance(error, sa_exc.OperationalError)
-    return error.connection_invalidated or (is_operational and error.statement is None)
 
 
 def _other(row: sa.Row[t.Any]) -> Other:

@@ -15,12 +15,13 @@ import weakref
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
+from signalbus.retry import is_outage
+from signalbus.tables import find_table
 
 from signalbus_relay._attempts import settle_gone
 from signalbus_relay._counts import Counts
 from signalbus_relay._row import RelayRow
-from signalbus_relay._row import is_outage
-from signalbus_relay._table import find_table
+from signalbus_relay._table import NAME
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -138,7 +139,8 @@ class Status:
 
     def _look(self, bind: str | None, models: Models) -> bool:
         """Write the first row; whether the relay before this one ended uncleanly."""
-        table = find_table(self._bus.declaration(next(iter(models))).table.metadata)
+        metadata = self._bus.declaration(next(iter(models))).table.metadata
+        table = find_table(metadata, NAME)
         if table is None:
             return False
         row = RelayRow(self._bus.db.engines[bind], table, self.relay_id)
@@ -194,8 +196,10 @@ class Status:
         """Call *function*; return whether its database could be asked at all."""
         try:
             function()
+        except sa_exc.TimeoutError:  # the pool has no connection
+            return False
         except sa_exc.SQLAlchemyError as error:
-            if is_outage(error):
+            if is_outage(error):  # which the lanes report
                 return False
             self._report_unusable(bind, error)
         return True

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
 from signalbus.rows import SignalRows
+from signalbus.tables import find_table
 
 from signalbus_retry._entries import Entries
 from signalbus_retry._errors import is_passing
 from signalbus_retry._sweep import Sweeper
-from signalbus_retry._table import find_table
+from signalbus_retry._table import NAME
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -92,7 +93,7 @@ class Memory:
         """Return the entries of *model*; ``None`` if its metadata has no table."""
         if model not in self._entries:
             declaration = bus.declaration(model)
-            table = find_table(declaration.table.metadata)
+            table = find_table(declaration.table.metadata, NAME)
             if table is None:
                 return None
             self._entries[model] = Entries(declaration, table)
