@@ -132,7 +132,7 @@ class Memory:
         except sa_exc.DBAPIError as error:
             if is_passing(error):
                 raise
-            self.report_unusable(connection.engine, error)
+            self.report_unusable(entries, connection, error)
             return None
         return entries
 
@@ -153,21 +153,25 @@ class Memory:
                 describe_error(error),
             )
 
-    def report_unusable(self, engine: sa.Engine, error: Exception) -> None:
+    def report_unusable(
+        self, entries: Entries, connection: sa.Connection, error: Exception
+    ) -> None:
         """Log that the table cannot be read or written, once in ten minutes.
 
         The database is asked again whether it has the table.
         """
+        engine, bind_key = connection.engine, entries.declaration.bind_key
         self._usable.discard(engine)
         now = time.monotonic()
         if now - self._logged.get(engine, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
             return
         self._logged[engine] = now
         logger.error(
-            "The table signalbus_failure cannot be used: %s. Run `flask db migrate` and"
+            "The table signalbus_failure%s cannot be used: %s. Run `flask db migrate` and"
             " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
             " INSERT and DELETE on it. Until then, failed signals do not wait, are not"
             " counted and are not parked: each flush tries them again.",
+            "" if bind_key is None else f" in the database {bind_key!r}",
             describe_error(error),
         )
 

@@ -195,7 +195,7 @@ class Attempts:
         except sa_exc.SQLAlchemyError as error:
             if is_passing(error):
                 raise
-            self.memory.report_unusable(connection.engine, error)
+            self.memory.report_unusable(entries, connection, error)
             return otherwise
 
     def _log(self, failure: Failure) -> None:
