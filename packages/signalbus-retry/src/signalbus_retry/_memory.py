@@ -167,10 +167,10 @@ class Memory:
             return
         self._logged[engine] = now
         logger.error(
-            "The table signalbus_failure%s cannot be used: %s. Run `flask db migrate` and"
-            " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
-            " INSERT and DELETE on it. Until then, failed signals do not wait, are not"
-            " counted and are not parked: each flush tries them again.",
+            "The table signalbus_failure%s cannot be used: %s. Run `flask db migrate`"
+            " and `flask db upgrade`, or call db.create_all(). If it exists, grant"
+            " SELECT, INSERT and DELETE on it. Until then, failed signals do not wait,"
+            " are not counted and are not parked: each flush tries them again.",
             "" if bind_key is None else f" in the database {bind_key!r}",
             describe_error(error),
         )
