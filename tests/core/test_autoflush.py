@@ -407,7 +407,7 @@ def test_sender_that_exits_fails_its_signal_only(
 def test_interrupt_of_the_user_comes_out(
     db: SQLAlchemy, greeting: SignalModel, commit: t.Any, wire: t.Any, pending: t.Any
 ) -> None:
-    """Ctrl-C while a broker is waited for; the transaction is committed all the same."""
+    """Ctrl-C while a broker is waited for; the transaction is committed."""
     wire.failures["bad"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         commit(greeting, "bad")

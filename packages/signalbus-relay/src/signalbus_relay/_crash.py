@@ -22,7 +22,8 @@ if t.TYPE_CHECKING:
     from signalbus.stopping import StopToken
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
-    from signalbus_retry.attempts import Attempts
+
+    from signalbus_relay._attempts import MaybeAttempts
 
 #: How many keys are read at a time.
 _WINDOW: t.Final = 1000
@@ -45,7 +46,7 @@ class Caution:
         self._bus = bus
         self._token = token
         self._must_be_careful = must_be_careful
-        self._attempts: dict[SignalModel, Attempts | None] = {}
+        self._attempts: dict[SignalModel, MaybeAttempts] = {}
 
     def prepare(self, model: SignalModel, bursts: int, report: Report) -> bool:
         """Send the first signals of *model* one at a time, as many as were at risk.
@@ -90,7 +91,7 @@ class Caution:
         attempts = self._attempts_of(model)
         return CarefulSender(self._bus, model, self._token, attempts, report)
 
-    def _attempts_of(self, model: SignalModel) -> Attempts | None:
+    def _attempts_of(self, model: SignalModel) -> MaybeAttempts:
         """Return the attempts of *model*, made once: nearly always, none is made."""
         if model not in self._attempts:
             status = status_on(self._bus)
@@ -111,7 +112,7 @@ class CarefulSender:
         bus: SignalBus,
         model: SignalModel,
         token: StopToken,
-        attempts: Attempts | None,
+        attempts: MaybeAttempts,
         report: Report,
     ) -> None:
         self._bus = bus
