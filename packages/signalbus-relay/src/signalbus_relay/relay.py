@@ -173,6 +173,8 @@ class Relay:
             self._lanes.wake,
             self._token,
         )
+        if not models:
+            self._warn_of_no_models()
         self._lanes.add(models)
         self._listeners.start()
         self._bookkeeper.start()
@@ -193,14 +195,30 @@ class Relay:
     _last_complaint = ""
 
     def _find_models(self) -> list[SignalModel]:
+        return [model for model in self._all_models() if self._is_chosen(model)]
+
+    def _all_models(self) -> list[SignalModel]:
         with self._app.app_context():
-            models = self._bus.get_signal_models()
-        return [
-            model
-            for model in models
-            if (not self._names or model.__name__ in self._names)
-            and model.__name__ not in self._exclude
-        ]
+            return self._bus.get_signal_models()
+
+    def _is_chosen(self, model: SignalModel) -> bool:
+        is_named = not self._names or model.__name__ in self._names
+        return is_named and model.__name__ not in self._exclude
+
+    def _warn_of_no_models(self) -> None:
+        """Log why there is nothing to send: that is probably a mistake."""
+        if names := ", ".join(model.__name__ for model in self._all_models()):
+            reason = (
+                "the names that it was given, and those to exclude, leave out all"
+                f" signal models of the app ({names}). Choose others."
+            )
+        else:
+            reason = (
+                "the app has no signal models. Import the modules that define them."
+            )
+        logger.warning(
+            "The relay of %s has nothing to send: %s", self._app.name, reason
+        )
 
     def _broker_up(self, broker: str) -> None:
         self._reports.broker_up(broker)
