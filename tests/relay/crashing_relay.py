@@ -77,10 +77,10 @@ def ignore(_: Exception) -> None:
     """Report nothing: the log of the bus has it."""
 
 
-def run_lane(app: Flask, bus: SignalBus, model: SignalModel, is_unclean: bool) -> None:
+def run_lane(app: Flask, bus: SignalBus, model: SignalModel, status: Status) -> None:
     """Send what is pending, until all that is left is parked."""
     token = StopToken()
-    caution = Caution(bus, token, lambda: is_unclean)
+    caution = Caution(bus, token, status.must_be_careful)
     with app.app_context():
         caution.prepare(model, 1, ignore)
         while bus.count_pending([model])[model] > parked(bus, model):
@@ -95,9 +95,9 @@ def main(url: str, path: str) -> None:
     counts = Counts()
     bus.plugin_manager.register(counts)
     status = Status(app, bus, uuid.uuid4().hex)
-    is_unclean = status.begin(models)
+    status.begin(models)
     lanes = [
-        threading.Thread(target=run_lane, args=(app, bus, model, is_unclean))
+        threading.Thread(target=run_lane, args=(app, bus, model, status))
         for model in models
     ]
     for lane in lanes:

@@ -178,7 +178,9 @@ def test_without_retry_the_row_names_the_signal(
 
     assert [1, 1] == endings
     assert '"sending": "Risky(id=8)"' in row.models
-    assert status.begin(outbox.models)
+    status.begin(outbox.models)
+
+    assert status.must_be_careful(outbox.models[0])
     assert " ended while it was sending Risky(id=8)." in caplog.text
 
     status.end()
@@ -363,7 +365,7 @@ def _prepare(
     bus: SignalBus, model: SignalModel, token: StopToken | None = None, bursts: int = 1
 ) -> bool:
     """Begin as a relay does that has to be careful."""
-    caution = Caution(bus, token or StopToken(), lambda: True)
+    caution = Caution(bus, token or StopToken(), lambda _: True)
     return caution.prepare(model, bursts, _ignore)
 
 

@@ -37,11 +37,15 @@ class Caution:
 
     Its methods need an app context.
 
-    :param must_be_careful: returns whether the relay before this one ended uncleanly.
+    :param must_be_careful: returns whether a relay may have ended while it sent signals
+        of a model.
     """
 
     def __init__(
-        self, bus: SignalBus, token: StopToken, must_be_careful: t.Callable[[], bool]
+        self,
+        bus: SignalBus,
+        token: StopToken,
+        must_be_careful: t.Callable[[SignalModel], bool],
     ) -> None:
         self._bus = bus
         self._token = token
@@ -62,7 +66,7 @@ class Caution:
             was stopped: call it again before the next flush.
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
         """
-        if not self._must_be_careful():
+        if not self._must_be_careful(model):
             return True
         if self._token.is_stopping:
             return False

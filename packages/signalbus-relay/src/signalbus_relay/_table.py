@@ -26,8 +26,11 @@ def relay_table(metadata: sa.MetaData) -> sa.Table:
         # Random: each start of a relay is a relay of its own.
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("host", sa.String(255), nullable=False),
-        # The number of the process on its host.
+        # The number of the process in its namespace.
         sa.Column("process", sa.BigInteger, nullable=False),
+        # The boot of the machine, and the namespace of processes: a container has its
+        # own. Null where the system has none.
+        sa.Column("namespace", sa.String(255)),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("heartbeat_at", TIME, nullable=False),
         # What it has sent, by model, as a JSON object.

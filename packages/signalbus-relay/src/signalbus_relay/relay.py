@@ -175,9 +175,9 @@ class Relay:
         )
         if not models:
             self._warn_of_no_models()
+        self._bookkeeper.start(models)  # first: each lane waits for its row
         self._lanes.add(models)
         self._listeners.start()
-        self._bookkeeper.start()
 
     def _supervise(self) -> None:
         """Pick up new models, and stop if a lane has broken down."""
