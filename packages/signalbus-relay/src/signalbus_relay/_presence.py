@@ -89,8 +89,6 @@ class Presence:
         try:
             with self._app.app_context(), self._lock:
                 self._is_careful = self._begin(models)
-        except Exception as error:  # noqa: BLE001 the relay goes on without its row
-            logger.error("The relay cannot write its row: %s", describe_error(error))  # noqa: TRY400 one line
         finally:
             self._has_begun.set()
 
@@ -195,6 +193,8 @@ class Presence:
             if is_outage(error):  # which the lanes report
                 return False
             self._report_unusable(error)
+        except Exception as error:  # noqa: BLE001 the relay goes on without its row
+            logger.error("The relay cannot write its row: %s", describe_error(error))  # noqa: TRY400 one line
         return True
 
     def _report_unusable(self, error: Exception) -> None:
