@@ -344,6 +344,38 @@ def test_disposed_engine_keeps_no_connection(
     assert first != ear.hear().pid
 
 
+def test_statements_call_no_listeners(
+    ear: Ear, db: SQLAlchemy, greeting: SignalModel, commit: t.Callable[..., None]
+) -> None:
+    """SQLAlchemy is as fast as ever: it looks for listeners only if there are some."""
+    commit(greeting)
+    ear.hear()
+
+    assert not db.engine._has_events  # noqa: SLF001 there is no other way to know
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_listeners_of_the_application_are_called(
+    ear: Ear,
+    db: SQLAlchemy,
+    greeting: SignalModel,
+    commit: t.Callable[..., None],
+    when: str,
+) -> None:
+    """Whether they were there before the first commit, or came later."""
+    commits: list[object] = []
+    if when == "before":
+        sa.event.listen(db.engine, "commit", commits.append)
+    commit(greeting)
+    ear.hear()
+    if when == "after":
+        sa.event.listen(db.engine, "commit", commits.append)
+    commits.clear()
+    commit(greeting)
+
+    assert 1 == len(commits)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork_has_a_connection_of_its_own(
