@@ -45,14 +45,6 @@ class Journal:
         #: How many flushes have ended.
         self.flushes = 0
 
-    def add(self, session: sa_orm.Session, instance: object, at: Added | None) -> None:
-        """Add to the records of the transaction that *session* is in."""
-        transaction = _current_transaction(session)
-        records = self.open.get(transaction)
-        if records is None:
-            records = self.open[transaction] = {}
-        records[_signal(instance)] = at
-
 
 class Recorder:
     """Follow the transactions of all sessions of one ``db.session``.
@@ -88,24 +80,27 @@ class Recorder:
 
     def _record(self, session: sa_orm.Session, instance: object) -> None:
         """Record an instance that was just inserted."""
-        if self._is_recorded(type(instance)):
-            journal = _journal(session)
+        model = type(instance)
+        if self._is_recorded(model):
+            journal: Journal | None = session.info.get(JOURNAL)
             if journal is None:
                 journal = session.info[JOURNAL] = Journal()
-            order = sa_orm.attributes.instance_state(instance).insert_order or 0
-            journal.add(session, instance, (journal.flushes, order))
+            state: t.Any = sa_orm.attributes.instance_state(instance)
+            records = journal.open.setdefault(_current_transaction(session), {})
+            records[model, state.identity] = (journal.flushes, state.insert_order or 0)
 
     def _record_deletion(self, session: sa_orm.Session, instance: object) -> None:
         """Record that an instance was deleted, unless a savepoint undoes that."""
-        journal = _journal(session)
+        journal: Journal | None = session.info.get(JOURNAL)
         if journal is not None and self._is_recorded(type(instance)):
-            journal.add(session, instance, None)
+            records = journal.open.setdefault(_current_transaction(session), {})
+            records[_signal(instance)] = None
 
     def _end(
         self, session: sa_orm.Session, transaction: sa_orm.SessionTransaction
     ) -> None:
         """Drop what was rolled back; report what was committed."""
-        journal = _journal(session)
+        journal: Journal | None = session.info.get(JOURNAL)
         if journal is None:
             return
         journal.open.pop(transaction, None)
@@ -134,7 +129,7 @@ def _weakly(
 
 def _forget(session: sa_orm.Session, instance: object) -> None:
     """Drop the record of an instance that was expunged: its row stays pending."""
-    journal = _journal(session)
+    journal: Journal | None = session.info.get(JOURNAL)
     if journal is not None:
         signal = _signal(instance)
         for records in journal.open.values():
@@ -143,7 +138,7 @@ def _forget(session: sa_orm.Session, instance: object) -> None:
 
 def _pass_on(session: sa_orm.Session) -> None:
     """Pass the records of a savepoint on to the transaction around it."""
-    journal = _journal(session)
+    journal: Journal | None = session.info.get(JOURNAL)
     if journal is None:
         return
     transaction = _current_transaction(session)
@@ -154,14 +149,10 @@ def _pass_on(session: sa_orm.Session) -> None:
         journal.open.setdefault(_around(transaction), {}).update(records)
 
 
-def _journal(session: sa_orm.Session) -> Journal | None:
-    return t.cast("Journal | None", session.info.get(JOURNAL))
-
-
 def _current_transaction(session: sa_orm.Session) -> sa_orm.SessionTransaction:
     """Return the savepoint, or else the transaction, that *session* is in."""
-    current = session.get_nested_transaction() or session.get_transaction()
-    return t.cast("sa_orm.SessionTransaction", current)
+    current: t.Any = session.get_nested_transaction() or session.get_transaction()
+    return current  # type: ignore[no-any-return]  # in a listener, there is one
 
 
 def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction:
@@ -173,8 +164,8 @@ def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction
 
 
 def _signal(instance: object) -> tuple[SignalModel, PrimaryKey]:
-    key = sa_orm.attributes.instance_state(instance).identity
-    return type(instance), t.cast("PrimaryKey", key)
+    state: t.Any = sa_orm.attributes.instance_state(instance)
+    return type(instance), state.identity
 
 
 def _in_order(records: Records) -> Recorded:
