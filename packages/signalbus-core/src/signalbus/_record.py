@@ -34,6 +34,25 @@ Records: t.TypeAlias = "dict[tuple[SignalModel, PrimaryKey], Added | None]"
 JOURNAL = "signalbus.journal"
 
 
+class State(t.Protocol):
+    """What SQLAlchemy knows of an instance whose row has been in the database.
+
+    Listeners get it with less work than the instance.
+    """
+
+    @property
+    def class_(self) -> SignalModel:
+        """The class of the instance."""
+
+    @property
+    def identity(self) -> PrimaryKey:
+        """Its primary key."""
+
+    @property
+    def insert_order(self) -> int | None:
+        """Its place among what was added since the last flush."""
+
+
 class Journal:
     """What one session has recorded in its present outermost transaction."""
 
@@ -68,33 +87,36 @@ class Recorder:
         SQLAlchemy keeps listeners for ever. So they must not hold what leads to the
         session's class: the bus and its database.
         """
-        listeners: dict[str, t.Callable[..., None]] = {
+        of_states: dict[str, t.Callable[..., None]] = {
             "pending_to_persistent": _weakly(self, Recorder._record),
             "persistent_to_deleted": _weakly(self, Recorder._record_deletion),
             "persistent_to_detached": _forget,
+        }
+        of_transactions: dict[str, t.Callable[..., None]] = {
             "after_commit": _pass_on,
             "after_transaction_end": _weakly(self, Recorder._end),
         }
-        for event, listener in listeners.items():
+        for event, listener in of_states.items():
+            sa.event.listen(sessions, event, listener, raw=True)
+        for event, listener in of_transactions.items():
             sa.event.listen(sessions, event, listener)
 
-    def _record(self, session: sa_orm.Session, instance: object) -> None:
+    def _record(self, session: sa_orm.Session, state: State) -> None:
         """Record an instance that was just inserted."""
-        model = type(instance)
-        if self._is_recorded(model):
+        if self._is_recorded(state.class_):
             journal: Journal | None = session.info.get(JOURNAL)
             if journal is None:
                 journal = session.info[JOURNAL] = Journal()
-            state: t.Any = sa_orm.attributes.instance_state(instance)
             records = journal.open.setdefault(_current_transaction(session), {})
-            records[model, state.identity] = (journal.flushes, state.insert_order or 0)
+            added = (journal.flushes, state.insert_order or 0)
+            records[state.class_, state.identity] = added
 
-    def _record_deletion(self, session: sa_orm.Session, instance: object) -> None:
+    def _record_deletion(self, session: sa_orm.Session, state: State) -> None:
         """Record that an instance was deleted, unless a savepoint undoes that."""
         journal: Journal | None = session.info.get(JOURNAL)
-        if journal is not None and self._is_recorded(type(instance)):
+        if journal is not None and self._is_recorded(state.class_):
             records = journal.open.setdefault(_current_transaction(session), {})
-            records[_signal(instance)] = None
+            records[state.class_, state.identity] = None
 
     def _end(
         self, session: sa_orm.Session, transaction: sa_orm.SessionTransaction
@@ -127,13 +149,12 @@ def _weakly(
     return listener
 
 
-def _forget(session: sa_orm.Session, instance: object) -> None:
+def _forget(session: sa_orm.Session, state: State) -> None:
     """Drop the record of an instance that was expunged: its row stays pending."""
     journal: Journal | None = session.info.get(JOURNAL)
     if journal is not None:
-        signal = _signal(instance)
         for records in journal.open.values():
-            records.pop(signal, None)
+            records.pop((state.class_, state.identity), None)
 
 
 def _pass_on(session: sa_orm.Session) -> None:
@@ -161,11 +182,6 @@ def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction
     while around.parent is not None and not around.nested:
         around = around.parent
     return around
-
-
-def _signal(instance: object) -> tuple[SignalModel, PrimaryKey]:
-    state: t.Any = sa_orm.attributes.instance_state(instance)
-    return type(instance), state.identity
 
 
 def _in_order(records: Records) -> Recorded:
