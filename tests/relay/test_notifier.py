@@ -208,6 +208,27 @@ def test_autoflushed_models_wake_nobody(
     assert "left" == ear.hear().payload
 
 
+def test_autoflush_may_be_switched_at_any_time(
+    ear: Ear,
+    bus: SignalBus,
+    greeting: SignalModel,
+    new_model: t.Callable[..., SignalModel],
+    commit: t.Callable[..., None],
+) -> None:
+    """What commits know of a model does not outlive the setting of the bus."""
+    last = new_model("Last", signalbus_autoflush=False)
+    commit(greeting)
+    assert "greeting" == ear.hear().payload
+    bus.autoflush = True
+    commit(greeting)
+    commit(last)
+    assert ["last"] == ear.hear_until("last")
+    bus.autoflush = False
+    commit(greeting)
+
+    assert "greeting" == ear.hear().payload
+
+
 def test_burst_of_commits_gives_few_notifications(
     ear: Ear, new_model: t.Callable[..., SignalModel], commit: t.Callable[..., None]
 ) -> None:
