@@ -19,10 +19,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from hypothesis import HealthCheck
+from hypothesis import settings
 
 if t.TYPE_CHECKING:
     from flask.ctx import AppContext
     from signalbus import SignalBus
+    from xdist.scheduler import Scheduling
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 
@@ -35,9 +38,23 @@ MARIADB_URL = os.environ.get(
     "SIGNALBUS_TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"
 )
 
+#: The folder of the tests that build all wheels, which takes long.
+WHEELS = "tests/packaging/"
+
 # Without signalbus-retry, each flush tries again what has failed: that is what most
 # tests and most pages of the manual are about. Those in tests/retry switch it on.
 os.environ["SIGNALBUS_DISABLED_PLUGINS"] = "retry"
+
+# What Hypothesis makes of a machine that is busy is no failure.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
+
+# Images of containers forbid Python to keep what it has compiled. Each of the processes
+# that the tests start would then compile all that it imports, which takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +62,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "databases(*names): run on these databases, or on all three"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> Scheduling:
+    """Let one process have all tests of a file, and all that use the wheels."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return WHEELS if file.startswith(WHEELS) else file
+
+    return ByFileOrFolder(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

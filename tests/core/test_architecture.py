@@ -19,7 +19,7 @@ PACKAGE = Path(signalbus.__file__).parent
 #: of each other.
 LAYERS = [
     {"__about__", "__init__", "_markers", "_declaration", "exceptions", "stopping"},
-    {"breakers", "clock", "failure_tracker"},
+    {"breakers", "clock", "failure_tracker", "settings", "tables"},
     {"_waits", "typing"},
     {"_locked", "_outcome", "hookspecs", "messages"},
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import typing as t
 
@@ -378,3 +379,38 @@ def test_hook_may_record_more(
     db.session.commit()
 
     assert ["a", "b"] == wire.sent
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("form", ["instance", "row"])
+def test_sender_that_exits_fails_its_signal_only(
+    new_model: t.Any,
+    commit: t.Any,
+    wire: t.Any,
+    pending: t.Any,
+    caplog: pytest.LogCaptureFixture,
+    kind: type[BaseException],
+    form: str,
+) -> None:
+    """The commit is done: it must not end the process, or the task, that it is in."""
+    model = new_model(form=form)
+    wire.failures["bad"] = kind("enough")
+    commit(model, "a", "bad", "b")
+
+    assert ["a", "b"] == wire.sent
+    assert ["bad"] == pending(model)
+    assert f"The sender raised {kind.__name__}: enough" in caplog.text
+
+
+@pytest.mark.databases
+def test_interrupt_of_the_user_comes_out(
+    db: SQLAlchemy, greeting: SignalModel, commit: t.Any, wire: t.Any, pending: t.Any
+) -> None:
+    """Ctrl-C while a broker is waited for; the transaction is committed."""
+    wire.failures["bad"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        commit(greeting, "bad")
+    db.session.rollback()
+
+    assert ["bad"] == pending(greeting)

@@ -69,6 +69,25 @@ def test_models_and_keys_come_in_their_order(
     assert [(zebra, [(9,), (1,), (5,)]), (ape, [(3,), (2,)])] == [*recorded.items()]
 
 
+def test_what_is_flushed_first_comes_first(
+    db: SQLAlchemy, new_model: t.Any, listener: Listener
+) -> None:
+    """The order of the signals is that of all flushes, those of savepoints included."""
+    zebra, ape = new_model("Zebra"), new_model("Ape")
+    db.session.add_all([zebra(id=9), zebra(id=8)])
+    db.session.flush()
+    with db.session.begin_nested():
+        db.session.add(ape(id=7))
+        db.session.flush()
+        db.session.add(ape(id=6))
+    db.session.add_all([zebra(id=4), ape(id=5)])
+    db.session.commit()
+    (recorded,) = listener.heard
+
+    assert {zebra: [(9,), (8,), (4,)], ape: [(7,), (6,), (5,)]} == recorded
+    assert [zebra, ape] == list(recorded)
+
+
 def test_composite_keys_have_all_columns(
     db: SQLAlchemy, new_model: t.Any, listener: Listener
 ) -> None:

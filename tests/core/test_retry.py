@@ -9,6 +9,7 @@ import typing as t
 import pytest
 import sqlalchemy as sa
 from signalbus.retry import backoff
+from signalbus.retry import call_repeatedly
 from signalbus.retry import is_race
 
 if t.TYPE_CHECKING:
@@ -39,6 +40,36 @@ def test_waits_differ() -> None:
     waits = [tuple(backoff(4)) for _ in range(20)]
 
     assert all(first != second for first, second in itertools.pairwise(waits))
+
+
+def test_what_fails_in_passing_is_called_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Up to so many times; the log has the first error, and the last is raised."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    tries = iter(range(100))
+
+    def fail() -> None:
+        raise ValueError(next(tries))
+
+    with pytest.raises(ValueError, match="2"):
+        call_repeatedly(fail, 3, lambda _: True)
+
+    assert ["Trying again after: ValueError: 0"] == caplog.messages
+    assert 3 == next(tries)
+
+
+def test_what_does_not_pass_is_raised_at_once() -> None:
+    """Whoever calls says what passes."""
+    tries = iter(range(100))
+
+    def fail() -> None:
+        raise ValueError(next(tries))
+
+    with pytest.raises(ValueError, match="0"):
+        call_repeatedly(fail, 3, is_race)
+
+    assert 1 == next(tries)
 
 
 RACES = {

@@ -12,6 +12,7 @@ from signalbus import SignalBus
 from signalbus import SignalBusError
 from signalbus import SignalBusMixin
 from signalbus import hookimpl
+from signalbus.settings import read_switch
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -151,3 +152,11 @@ def test_other_errors_of_a_plugin_stay_what_they_are(
     """Whatever else it raises comes out as it is."""
     with pytest.raises(LookupError, match="Cher Ami"):
         _init_app(new_app(engine_url, PIGEONS="Cher Ami"))
+
+
+def test_plugins_read_switches_like_the_core() -> None:
+    """In all spellings; the error has the name of the setting."""
+    assert [True] * len(ON) == [read_switch("PIGEONS", value) for value in ON]
+    assert [False] * len(OFF) == [read_switch("PIGEONS", value) for value in OFF]
+    with pytest.raises(SettingError, match="PIGEONS is 'maybe'"):
+        read_switch("PIGEONS", "maybe")

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.packaging
 #: Whoever needs the core has what the core hands on: Flask, SQLAlchemy and the like.
 CORE = "signalbus-core"
 
+#: What a module may have, in lines.
+MAX_LINES = 299
+
 #: A module that imports it has commands, and is loaded only where it is installed:
 #: ``hatch run one:test`` runs without it.
 CLI = "signalbus-cli"
@@ -39,6 +42,17 @@ def test_every_import_is_declared(
         needs = {need for name in names for need in _distributions(root, name)}
         needs -= OPTIONAL.get((member, source.name), set())
         assert needs <= declared | {member} | (of_commands if CLI in needs else set())
+
+
+def test_modules_are_short(root: Path, member: str) -> None:
+    """A module is one idea, which fits on a few screens: in plugins as in the core."""
+    modules = (root / "packages" / member).glob("src/**/*.py")
+
+    assert [] == [
+        module.name
+        for module in modules
+        if len(module.read_text("utf-8").splitlines()) > MAX_LINES
+    ]
 
 
 def test_wheels_environment_pins_the_versions_of_the_checkout(

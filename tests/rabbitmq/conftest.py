@@ -38,6 +38,17 @@ HEARTBEAT = bytes.fromhex("08000000000000ce")
 CONNECTION_BLOCKED = bytes.fromhex("000a003c")
 
 
+#: The fixtures that need a server.
+SERVERS = {"broker_url", "managed_node", "running_node"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that are about a broker that runs."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.broker)
+
+
 class Broker:
     """A broker as the tests see it, by a connection of their own."""
 

@@ -115,7 +115,7 @@ def test_a_silent_broker_is_given_up_in_time(
 
     assert isinstance(error, signalbus_rabbitmq.TimeoutError)
     assert f"127.0.0.1:{port}: it took too long to connect" in str(error)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15  # the timeout is otherwise 30 seconds
 
 
 def test_missing_confirms_are_given_up_in_time(

@@ -579,10 +579,10 @@ def test_making_bodies_is_not_the_time_of_the_broker(
     open_shop: t.Callable[..., Shop], broker: Broker, queue: str
 ) -> None:
     """The timeout is for a broker that does nothing, however long bodies take."""
-    shop = open_shop(broker.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+    shop = open_shop(broker.url, SIGNALBUS_RABBITMQ_TIMEOUT=2)
 
     def body(signal: t.Any) -> bytes:
-        time.sleep(0.2)  # what the test is about
+        time.sleep(0.4)  # what the test is about
         return t.cast("bytes", signal.text.encode())
 
     paid = shop.declare(
@@ -660,7 +660,7 @@ def test_a_broker_that_is_silent_is_given_up_soon(
     open_shop: t.Callable[..., Shop], proxy: Proxy, queue: str
 ) -> None:
     """Where not even a connection can be made, no signal is to blame."""
-    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=2)
     paid = shop.declare(signalbus_exchange="", signalbus_routing_key=queue)
     shop.record(paid, "a")
     shop.bus.flushmany()

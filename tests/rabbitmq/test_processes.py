@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import fcntl
 import os
 import signal
 import subprocess
@@ -112,6 +113,8 @@ def test_a_consumer_stopped_half_way_loses_nothing(
     publisher.publish_messages(messages_to(queue, 20_000))
     first = start("consume")
     assert first.stdout
+    if sys.platform == "linux":  # where this process waits long, the other must, too
+        fcntl.fcntl(first.stdout, fcntl.F_SETPIPE_SZ, 4096)
     seen = [first.stdout.readline() for _ in range(10_000)]
     first.send_signal(signal.SIGTERM)
     seen += first.stdout.readlines()

@@ -211,7 +211,7 @@ def test_closing_takes_about_a_second_for_all_connections(
 
     pool.close()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 8  # one after the other, they take ten
     assert pool.take() is None
 
 

@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 #: After how many seconds something that does not happen counts as missing. The machine
 #: may be busy.
-BOUND = 30.0
+BOUND = 60.0
 
 
 class Wire:
@@ -271,6 +271,10 @@ class Proxy:
             while True:
                 client, _ = listener.accept()
                 server = socket.create_connection(self._target)
+                if listener.fileno() < 0:  # closed meanwhile, and what there was is cut
+                    client.close()
+                    server.close()
+                    return
                 self._sockets += [client, server]
                 for ends in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()

@@ -22,8 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 from signalbus.stopping import StopToken
 from signalbus_relay._counts import Counts
-from signalbus_relay._crash import send_carefully
-from signalbus_relay._crash import send_suspects
+from signalbus_relay._crash import Caution
 from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
@@ -74,14 +73,18 @@ def parked(bus: SignalBus, model: SignalModel) -> int:
     return len(list(signalbus_retry.failures(bus, [model], parked=True)))
 
 
-def run_lane(app: Flask, bus: SignalBus, model: SignalModel, is_unclean: bool) -> None:
+def ignore(_: Exception) -> None:
+    """Report nothing: the log of the bus has it."""
+
+
+def run_lane(app: Flask, bus: SignalBus, model: SignalModel, status: Status) -> None:
     """Send what is pending, until all that is left is parked."""
     token = StopToken()
+    caution = Caution(bus, token, status.must_be_careful)
     with app.app_context():
-        if is_unclean:
-            send_carefully(bus, model, token)
+        caution.prepare(model, 1, ignore)
         while bus.count_pending([model])[model] > parked(bus, model):
-            send_suspects(bus, model, token)
+            caution.send_suspects(model, ignore)
             bus.flushmany([model])
             token.wait(0.02)
 
@@ -92,9 +95,9 @@ def main(url: str, path: str) -> None:
     counts = Counts()
     bus.plugin_manager.register(counts)
     status = Status(app, bus, uuid.uuid4().hex)
-    is_unclean = status.begin(models)
+    status.begin(models)
     lanes = [
-        threading.Thread(target=run_lane, args=(app, bus, model, is_unclean))
+        threading.Thread(target=run_lane, args=(app, bus, model, status))
         for model in models
     ]
     for lane in lanes:

@@ -21,7 +21,7 @@ Record: t.TypeAlias = "t.Callable[..., None]"
 Run: t.TypeAlias = "t.Callable[..., Running]"
 
 #: After how many seconds something that does not happen counts as missing.
-BOUND = 30.0
+BOUND = 60.0
 
 
 @pytest.mark.parametrize(

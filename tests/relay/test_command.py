@@ -106,6 +106,7 @@ def test_it_is_an_error_if_all_names_are_unknown(
         ["--concurrency", "0"],
         ["--grace", "-1"],
         ["--health", "8080"],
+        ["--health", ":8080"],
         ["--health", "localhost:http"],
         ["--health", "localhost:70000"],
     ],

@@ -13,8 +13,9 @@ import pytest
 import sqlalchemy as sa
 from signalbus import BrokerUnavailableError
 from signalbus.stopping import StopToken
+from signalbus_relay._attempts import attempts_of
 from signalbus_relay._crash import CarefulSender
-from signalbus_relay._crash import send_carefully
+from signalbus_relay._crash import Caution
 from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
@@ -177,7 +178,9 @@ def test_without_retry_the_row_names_the_signal(
 
     assert [1, 1] == endings
     assert '"sending": "Risky(id=8)"' in row.models
-    assert status.begin(outbox.models)
+    status.begin(outbox.models)
+
+    assert status.must_be_careful(outbox.models[0])
     assert " ended while it was sending Risky(id=8)." in caplog.text
 
     status.end()
@@ -247,10 +250,10 @@ def test_as_many_are_sent_as_were_at_risk(
     """The first burst of each sender; the others go out in full bursts."""
     model = declare(*"abcdef", signalbus_burst_count=2)
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "b"] == line.sent
 
-    assert send_carefully(bus, model, StopToken(), bursts=2)
+    assert _prepare(bus, model, bursts=2)
     assert ["a", "b", "c", "d", "e", "f"] == line.sent
 
 
@@ -259,7 +262,7 @@ def test_stop_ends_it_at_once(bus: SignalBus, declare: t.Any, line: Line) -> Non
     model, token = declare("a", "b", "c"), StopToken()
     line.on_send = lambda _: token.stop()
 
-    assert not send_carefully(bus, model, token)
+    assert not _prepare(bus, model, token)
     assert ["a"] == line.sent
     assert {model: 2} == bus.count_pending([model])
 
@@ -271,13 +274,13 @@ def test_signal_that_fails_counts_once(
     model = declare("a", "bad", "c")
     line.failures["bad"] = ValueError("boom")
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "c"] == line.sent
     assert [(1, "ValueError")] == [
         (each.attempts, each.error_type) for each in retry.failures(bus)
     ]
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert 1 == line.tried.count("bad")
 
 
@@ -288,13 +291,14 @@ def test_broker_that_is_down_counts_nothing(
     model = declare("a", "b")
     line.failures["a"] = BrokerUnavailableError()
 
-    assert not send_carefully(bus, model, StopToken())
+    assert not _prepare(bus, model)
     assert ["a"] == line.tried
     assert [] == list(retry.failures(bus))
 
     del line.failures["a"]
+    bus.reset_breakers()
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "b"] == line.sent
 
 
@@ -310,7 +314,7 @@ def test_what_is_held_back_is_passed_over(
     model = declare(*["parked"] * 8, "a", "b", "c", signalbus_burst_count=2)
     retry.park(bus, model, [(number,) for number in range(1, 9)])
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "b"] == line.tried
 
 
@@ -320,10 +324,10 @@ def test_order_is_kept(bus: SignalBus, declare: t.Any, line: Line) -> None:
     model = declare("c", "bad", "a", is_ordered=True)
     line.failures["bad"] = ValueError("boom")
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "bad"] == line.tried
 
-    assert send_carefully(bus, model, StopToken())
+    assert _prepare(bus, model)
     assert ["a", "bad"] == line.tried
 
 
@@ -333,12 +337,17 @@ def test_two_relays_send_nothing_twice(
     """Although both begin carefully, at the same time."""
     texts = [str(number) for number in range(10)]
     model = declare(*texts)
-    keys = CarefulSender(bus, model, StopToken()).first(10)
+    attempts = attempts_of(bus, model, "")
+
+    def new_sender() -> CarefulSender:
+        return CarefulSender(bus, model, StopToken(), attempts, _ignore)
+
+    keys = new_sender().first(10)
     barrier = threading.Barrier(2)
 
     def send() -> None:
         with app.app_context():
-            sender = CarefulSender(bus, model, StopToken())
+            sender = new_sender()
             barrier.wait()
             sender.send(keys)
 
@@ -350,6 +359,18 @@ def test_two_relays_send_nothing_twice(
     bus.flushmany()
 
     assert sorted(texts) == sorted(line.sent)
+
+
+def _prepare(
+    bus: SignalBus, model: SignalModel, token: StopToken | None = None, bursts: int = 1
+) -> bool:
+    """Begin as a relay does that has to be careful."""
+    caution = Caution(bus, token or StopToken(), lambda _: True)
+    return caution.prepare(model, bursts, _ignore)
+
+
+def _ignore(_: Exception) -> None:
+    """Report nothing: the log of the bus has it."""
 
 
 def _wait_for(condition: t.Callable[[], object]) -> None:

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 NewModel: t.TypeAlias = "t.Callable[..., SignalModel]"
 #: After how many seconds something that does not happen counts as missing.
-BOUND = 30.0
+BOUND = 60.0
 
 Record: t.TypeAlias = "t.Callable[..., None]"
 Run: t.TypeAlias = "t.Callable[..., Running]"
@@ -161,6 +161,49 @@ def test_only_the_models_that_were_asked_for_are_sent(
     wire.expect("late")
 
     assert ["late"] == wire.sent
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"exclude": ["Letter", "Parcel"]}, {"names": ["Late"]}],
+    ids=["excluded", "not named"],
+)
+def test_a_relay_with_nothing_to_send_says_so(
+    run: Run,
+    new_model: NewModel,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, t.Any],
+) -> None:
+    """It is probably a mistake. It goes on, since models may appear later."""
+    new_model("Letter")
+    new_model("Parcel")
+    relay = run(**options)
+    (line,) = caplog.messages
+
+    assert line.startswith("The relay of shop has nothing to send: ")
+    assert "leave out all signal models of the app (Letter, Parcel)." in line
+    assert "0 models in 0 lanes" in relay.lines[0]
+
+
+def test_a_relay_of_an_app_without_signal_models_says_so(
+    run: Run, bus: SignalBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may be in a module that nobody has imported."""
+    run()
+    (line,) = caplog.messages
+
+    assert "has nothing to send: the app has no signal models." in line
+
+
+def test_a_relay_with_something_to_send_says_nothing(
+    run: Run, new_model: NewModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever else it leaves out."""
+    new_model("Letter")
+    new_model("Parcel")
+    run(exclude=["Letter"])
+
+    assert [] == caplog.messages
 
 
 @pytest.mark.databases("postgresql")

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from flask import Flask
 
 #: How long to wait for what must come, in seconds.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 #: What a listener says when it has connected.
 CONNECTED = (None, None)

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 #: How long to wait for what must come, in seconds.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def plain(url: str) -> str:
@@ -208,6 +208,27 @@ def test_autoflushed_models_wake_nobody(
     assert "left" == ear.hear().payload
 
 
+def test_autoflush_may_be_switched_at_any_time(
+    ear: Ear,
+    bus: SignalBus,
+    greeting: SignalModel,
+    new_model: t.Callable[..., SignalModel],
+    commit: t.Callable[..., None],
+) -> None:
+    """What commits know of a model does not outlive the setting of the bus."""
+    last = new_model("Last", signalbus_autoflush=False)
+    commit(greeting)
+    assert "greeting" == ear.hear().payload
+    bus.autoflush = True
+    commit(greeting)
+    commit(last)
+    assert ["last"] == ear.hear_until("last")
+    bus.autoflush = False
+    commit(greeting)
+
+    assert "greeting" == ear.hear().payload
+
+
 def test_burst_of_commits_gives_few_notifications(
     ear: Ear, new_model: t.Callable[..., SignalModel], commit: t.Callable[..., None]
 ) -> None:
@@ -342,6 +363,38 @@ def test_disposed_engine_keeps_no_connection(
     commit(greeting)
 
     assert first != ear.hear().pid
+
+
+def test_statements_call_no_listeners(
+    ear: Ear, db: SQLAlchemy, greeting: SignalModel, commit: t.Callable[..., None]
+) -> None:
+    """SQLAlchemy is as fast as ever: it looks for listeners only if there are some."""
+    commit(greeting)
+    ear.hear()
+
+    assert not db.engine._has_events  # noqa: SLF001 there is no other way to know
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_listeners_of_the_application_are_called(
+    ear: Ear,
+    db: SQLAlchemy,
+    greeting: SignalModel,
+    commit: t.Callable[..., None],
+    when: str,
+) -> None:
+    """Whether they were there before the first commit, or came later."""
+    commits: list[object] = []
+    if when == "before":
+        sa.event.listen(db.engine, "commit", commits.append)
+    commit(greeting)
+    ear.hear()
+    if when == "after":
+        sa.event.listen(db.engine, "commit", commits.append)
+    commits.clear()
+    commit(greeting)
+
+    assert 1 == len(commits)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")

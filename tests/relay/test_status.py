@@ -11,6 +11,7 @@ import sys
 import threading
 import typing as t
 import uuid
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -73,6 +74,14 @@ class Rows:
         with self.engine.begin() as connection:
             connection.execute(sa.insert(self.table), [row])
         return str(row["id"])
+
+    def beat(self, relay_id: str, seconds: float = 1) -> None:
+        """Let a heartbeat be from so many *seconds* ahead, or ago."""
+        time = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=seconds)
+        if self.engine.dialect.name != "postgresql":
+            time = time.replace(tzinfo=None)
+        update = sa.update(self.table).where(self.table.c.id == relay_id)
+        self.execute(update.values(heartbeat_at=time))
 
     def execute(self, statement: t.Any) -> None:
         """Execute a statement, and commit."""
@@ -138,7 +147,7 @@ def test_relay_has_a_row_while_it_runs(
     """It says who is running, and since when; the end of the relay deletes it."""
     status = new_status()
 
-    assert not status.begin([parcel])
+    assert not _begin(status, parcel)
     assert status is status_on(bus)
 
     (row,) = rows.all()
@@ -161,7 +170,7 @@ def test_heartbeat_has_the_time_and_the_counts(
 ) -> None:
     """By the clock of the database."""
     status, counts = new_status(), Counts()
-    status.begin([parcel])
+    _begin(status, parcel)
     (before,) = rows.all()
     counts.signalbus_burst_sent(parcel, 7)
     _beat(status, [parcel], counts)
@@ -178,7 +187,7 @@ def test_heartbeat_survives_a_connection_that_died_in_the_pool(
 ) -> None:
     """It costs one heartbeat at most, and no place in the pool."""
     status = new_status()
-    status.begin([parcel])
+    _begin(status, parcel)
     (before,) = rows.all()
     engine = db.engine
     engine.dispose()
@@ -212,10 +221,10 @@ def test_relay_that_is_gone_is_found(
     rows.add(**(here if is_here else {"heartbeat_at": silent}))
     status = new_status()
 
-    assert status.begin([parcel])
+    assert _begin(status, parcel)
     assert [status.relay_id] == [row.id for row in rows.all()]
     assert ["did not end as it should" in line for line in log()] == [True]
-    assert not new_status().begin([parcel])
+    assert not _begin(new_status(), parcel)
 
 
 def test_relay_that_had_our_process_number_is_gone(
@@ -224,7 +233,66 @@ def test_relay_that_had_our_process_number_is_gone(
     """In a container, the process that is started again has the same number."""
     rows.add(host=_row.host_name(), process=os.getpid())
 
-    assert new_status().begin([parcel])
+    assert _begin(new_status(), parcel)
+
+
+@pytest.mark.databases
+def test_namesake_in_another_container_is_left_alone(
+    new_status: t.Any,
+    parcel: SignalModel,
+    rows: Rows,
+    ended_process: int,
+    log: t.Any,
+) -> None:
+    """Its processes cannot be seen. It may live, so nobody says that it has ended.
+
+    It may also be the one before, which crashed: so the first signals are sent alone.
+    """
+    namesake = rows.add(host=_row.host_name(), process=ended_process, namespace="other")
+    status = new_status()
+
+    assert _begin(status, parcel)
+
+    rows.beat(namesake)
+    for _ in range(2):
+        _beat(status, [parcel], Counts())
+
+    assert {namesake, status.relay_id} == {row.id for row in rows.all()}
+    assert [] == log()
+
+
+@pytest.mark.databases
+def test_namesake_that_falls_silent_is_gone(
+    new_status: t.Any, parcel: SignalModel, rows: Rows, log: t.Any
+) -> None:
+    """The relay goes on looking until it knows, even if the number is its own."""
+    namesake = rows.add(host=_row.host_name(), process=os.getpid(), namespace="other")
+    status = new_status()
+
+    assert _begin(status, parcel)
+
+    _beat(status, [parcel], Counts())
+
+    assert [] == log()
+
+    rows.beat(namesake, seconds=-120)
+    _beat(status, [parcel], Counts())
+
+    assert [status.relay_id] == [row.id for row in rows.all()]
+    assert ["did not end as it should" in line for line in log()] == [True]
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="There are none.")
+def test_row_tells_containers_apart(
+    new_status: t.Any, parcel: SignalModel, rows: Rows
+) -> None:
+    """By the boot of the machine, and by the namespace of processes."""
+    _begin(new_status(), parcel)
+    (row,) = rows.all()
+    boot, namespace = row.namespace.split()
+
+    assert Path("/proc/sys/kernel/random/boot_id").read_text() == f"{boot}\n"
+    assert str(Path("/proc/self/ns/pid").readlink()) == namespace
 
 
 @pytest.mark.databases
@@ -233,14 +301,14 @@ def test_relays_that_live_are_left_alone(
 ) -> None:
     """In this process, on this host, or elsewhere."""
     first = new_status()
-    first.begin([parcel])
+    _begin(first, parcel)
     others = {
         first.relay_id,
         rows.add(),
         rows.add(host=_row.host_name(), process=os.getppid()),
     }
 
-    assert not new_status().begin([parcel])
+    assert not _begin(new_status(), parcel)
     assert others < {row.id for row in rows.all()}
 
 
@@ -256,7 +324,7 @@ def test_unclean_end_is_found_by_one(
     def begin() -> None:
         status = new_status()
         barrier.wait()
-        answers.append(status.begin([parcel]))
+        answers.append(_begin(status, parcel))
 
     threads = [threading.Thread(target=begin) for _ in range(3)]
     for thread in threads:
@@ -273,7 +341,7 @@ def test_row_that_was_deleted_comes_back(
 ) -> None:
     """Another relay may have thought that this one is gone."""
     status = new_status()
-    status.begin([parcel])
+    _begin(status, parcel)
     rows.execute(sa.delete(rows.table))
     _beat(status, [parcel], Counts())
 
@@ -288,7 +356,7 @@ def test_table_that_is_missing_is_one_line(
     rows.execute(sa.text(f"DROP TABLE {NAME}"))
     status = new_status()
 
-    assert not status.begin([parcel])
+    assert not _begin(status, parcel)
 
     _beat(status, [parcel], Counts())
     (line,) = log()
@@ -314,7 +382,7 @@ def test_table_of_a_model_that_is_missing_is_for_its_lane(
     attempts.Attempts(bus, parcel, gone).begin((1,))
     rows.execute(sa.text("DROP TABLE parcel"))
 
-    assert new_status().begin([parcel])
+    assert _begin(new_status(), parcel)
 
 
 def test_database_that_is_down_is_reported_by_the_lanes(
@@ -330,8 +398,29 @@ def test_database_that_is_down_is_reported_by_the_lanes(
         model = _declare(db)
         status = Status(app, bus, "r" * 32)
 
-        assert status.begin([model])
+        assert _begin(status, model)
 
+        status.end()
+
+    assert [] == log()
+
+
+def test_pool_that_is_exhausted_says_nothing_about_the_table(
+    new_app: t.Any, other_url: str, log: t.Any
+) -> None:
+    """The relay is careful, since it knows nothing."""
+    from flask_sqlalchemy import SQLAlchemy
+
+    pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.01}
+    app = new_app(other_url, SQLALCHEMY_ENGINE_OPTIONS=pool)
+    db = SQLAlchemy(app)
+    bus = SignalBus(db)
+    with app.app_context():
+        model = _declare(db)
+        db.create_all()
+        status = Status(app, bus, "r" * 32)
+        with db.engine.connect():
+            assert _begin(status, model)
         status.end()
 
     assert [] == log()
@@ -351,7 +440,7 @@ def test_each_database_with_models_has_a_row(
         models = [_declare(db), _declare(db, "There", __bind_key__="other")]
         db.create_all()
         status = Status(app, bus, "r" * 32)
-        status.begin(models)
+        _begin(status, *models)
         ((here,), (there,)) = (Rows(db, bind).all() for bind in (None, "other"))
 
         assert [["Parcel"], ["There"]] == [
@@ -390,14 +479,14 @@ def test_relay_that_is_gone_from_two_databases_is_one_line(
         sending = json.dumps({name: {"sending": name}})
         gone = {"id": "g" * 32, "process": ended_process, "models": sending}
         rows.add(host=_row.host_name(), **gone)
-    status.begin(models)
+    _begin(status, *models)
     once, *named = log()
 
     assert "did not end as it should" in once
-    assert ["Parcel(id=1)", "There(id=2)"] == [
+    assert ["Parcel(id=1)", "There(id=2)"] == sorted(
         line.partition(" ended while it was sending ")[2].partition(". ")[0]
         for line in named
-    ]
+    )
 
 
 def test_missing_table_is_reported_with_its_database(
@@ -407,8 +496,8 @@ def test_missing_table_is_reported_with_its_database(
     status, models, tables = two_databases
     for rows in tables:
         rows.table.drop(rows.engine)
-    status.begin(models)
-    here, there = log()
+    _begin(status, *models)
+    here, there = sorted(log(), key=lambda line: "in the database" in line)
 
     assert here.startswith("The table signalbus_relay cannot be used: ")
     assert there.startswith(
@@ -439,6 +528,12 @@ def test_migrations_find_the_table(
     db.create_all()
 
     assert [] == missing()
+
+
+def _begin(status: Status, *models: SignalModel) -> bool:
+    """Write the rows, and tell whether the relay has to be careful."""
+    status.begin(models)
+    return True in {status.must_be_careful(model) for model in models}
 
 
 def _beat(status: Status, models: list[SignalModel], counts: Counts) -> None:

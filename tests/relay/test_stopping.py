@@ -18,6 +18,10 @@ if t.TYPE_CHECKING:
 Started: t.TypeAlias = "t.Callable[..., Process]"
 Eventually: t.TypeAlias = "t.Callable[[t.Callable[[], object]], None]"
 
+#: How many seconds an end may take on a busy machine that waits for nothing, or for a
+#: grace of one or two. The grace is otherwise 20.
+BEFORE_THE_GRACE = 15
+
 READY = "Relay of shop: 2 models in 2 lanes; "
 
 
@@ -56,7 +60,7 @@ def test_a_sender_that_hangs_is_left_behind(started: Started, shop: Shop) -> Non
     begun = time.monotonic()
     status, out, err = relay.end(signal.SIGTERM)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < BEFORE_THE_GRACE
     assert (1, "0 signals sent.\n") == (status, out)
     assert "Error: The relay ends without waiting any longer for Letter.\n" in err
     with shop.engine.begin() as connection:
@@ -90,7 +94,7 @@ def test_a_wait_for_a_locked_row_ends_at_once(started: Started, shop: Shop) -> N
         begun = time.monotonic()
 
         assert 0 == relay.end(signal.SIGTERM)[0]
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < BEFORE_THE_GRACE
     assert ["second"] == shop.pending("parcel")
 
 
@@ -107,13 +111,16 @@ def test_a_wait_for_a_locked_table_ends_with_the_grace(
         begun = time.monotonic()
         status, out, err = relay.end(signal.SIGTERM)
 
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < BEFORE_THE_GRACE
     assert (0, "0 signals sent.\n") == (status, out)
     assert "without waiting any longer for Letter." in err
 
 
 def _waits_for_lock(connection: sa.Connection) -> bool:
-    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    query = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+        " WHERE datname = current_database() AND NOT granted"
+    )
     return bool(connection.exec_driver_sql(query).scalar())
 
 
@@ -130,7 +137,7 @@ def test_a_database_that_refuses_delays_no_end(
     begun = time.monotonic()
 
     assert (0, "0 signals sent.\n") == relay.end(signal.SIGTERM)[:2]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < BEFORE_THE_GRACE
 
 
 @pytest.mark.databases("postgresql")
@@ -151,7 +158,7 @@ def test_a_database_that_is_gone_delays_the_end_by_the_grace(
     begun = time.monotonic()
     status, _, err = relay.end(signal.SIGTERM)
 
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < BEFORE_THE_GRACE
     assert 0 == status, err
 
 

@@ -21,7 +21,7 @@ FLUSHER = Path(__file__).with_name("busy_flusher.py")
 MAX_ATTEMPTS = 4
 
 FILL = {
-    "postgresql": (100_000, "SELECT i, 'x' FROM generate_series(1, 100000) AS t(i)"),
+    "postgresql": (20_000, "SELECT i, 'x' FROM generate_series(1, 20000) AS t(i)"),
     "mariadb": (10_000, "SELECT seq, 'x' FROM seq_1_to_10000"),
 }
 

@@ -12,6 +12,7 @@ from signalbus_retry import park
 from signalbus_retry import replay
 
 if t.TYPE_CHECKING:
+    from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
@@ -271,3 +272,31 @@ def test_missing_table_of_the_model_is_still_told(
     execute("DROP TABLE greeting")
     with pytest.raises(MissingTableError, match="table greeting of"):
         bus.flush()
+
+
+@pytest.fixture
+def app(new_app: t.Any, engine_url: str, other_url: str) -> Flask:
+    """Give an app that has two databases."""
+    return t.cast("Flask", new_app(engine_url, SQLALCHEMY_BINDS={"other": other_url}))
+
+
+@pytest.mark.databases
+def test_error_names_the_database(
+    new_model: t.Any,
+    execute: t.Any,
+    record: t.Any,
+    run: t.Any,
+    told: t.Any,
+) -> None:
+    """By its bind key; the default one has no name."""
+    record(new_model("Here"), "a")
+    record(new_model("There", __bind_key__="other"), "a")
+    for bind in (None, "other"):
+        execute("DROP TABLE signalbus_failure", bind)
+    run()
+    here, there = told()
+
+    assert here.startswith("The table signalbus_failure cannot be used: ")
+    assert there.startswith(
+        "The table signalbus_failure in the database 'other' cannot be used: "
+    )

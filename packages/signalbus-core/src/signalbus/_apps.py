@@ -23,6 +23,9 @@ logger = logging.getLogger("signalbus")
 #: The name of the bus among the extensions of an app.
 EXTENSION = "signalbus"
 
+#: Entered where there is a context already.
+_NO_CONTEXT = contextlib.nullcontext()
+
 #: The attribute by which a database holds its bus.
 ATTRIBUTE = "_signalbus"
 
@@ -58,7 +61,7 @@ class Apps:
     def context(self) -> contextlib.AbstractContextManager[t.Any]:
         """Enter the context of an app of this bus, unless this is one."""
         if self._current() is not None:
-            return contextlib.nullcontext()
+            return _NO_CONTEXT
         self.require()
         app = self._only()
         if app is None:

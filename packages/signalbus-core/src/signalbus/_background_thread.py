@@ -33,7 +33,7 @@ LONGEST_NAP = 0.1
 #: How long commits are gathered while there are many, in seconds: larger bursts leave
 #: more of the processor, and of the database, to those who commit. And for how long
 #: after it has sent what several recorded the thread expects more.
-GATHERING = 0.05
+GATHERING = 0.1
 BUSY = 0.1
 
 #: Sends what was recorded, within an app context.

@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 from signalbus import plugins
+from signalbus.breakers import sender_name
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
@@ -62,7 +63,7 @@ def broker_down(bus: Bus, sender: object, error: Exception, signals: str) -> Non
     plugins.notify(
         bus,
         "signalbus_broker_down",
-        broker=broker_name(sender),
+        broker=sender_name(sender),
         error=error,
     )
 
@@ -89,18 +90,13 @@ def broker_up(bus: Bus, sender: object, seconds: float, *, reset: bool = False) 
     plugins.notify(
         bus,
         "signalbus_broker_up",
-        broker=broker_name(sender),
+        broker=sender_name(sender),
         seconds=seconds,
     )
-
-
-def broker_name(sender: object) -> str:
-    """Return a broker's name; a model that has send methods is its own broker."""
-    return sender if isinstance(sender, str) else getattr(sender, "__name__", "")
 
 
 def broker_title(sender: object) -> str:
     """Return a broker's name as it stands at the beginning of a sentence."""
     if isinstance(sender, str):
         return f"The broker {sender!r}"
-    return f"The broker of {broker_name(sender)}"
+    return f"The broker of {sender_name(sender)}"

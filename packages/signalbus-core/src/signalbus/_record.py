@@ -6,11 +6,13 @@ around it; one that is rolled back drops them, and so does an expunge. Records a
 primary keys, not instances, so that a large transaction keeps no instances alive.
 
 SQLAlchemy sorts the inserts of a flush. So each record has the time of its ``add``.
+
+Every commit of an application comes through here, with signals or without: the
+listeners are few, and do little.
 """
 
 from __future__ import annotations
 
-import operator
 import typing as t
 import weakref
 
@@ -26,13 +28,41 @@ if t.TYPE_CHECKING:
 Added: t.TypeAlias = tuple[int, int]
 
 #: The records of one transaction; ``None`` for signals that it has deleted.
-Records: t.TypeAlias = "dict[SignalModel, dict[PrimaryKey, Added | None]]"
+Records: t.TypeAlias = "dict[tuple[SignalModel, PrimaryKey], Added | None]"
 
-#: Keys in the ``info`` of a session: the records of its open transactions, the number
-#: of its flushes, and the records of the transaction that it has just committed.
-RECORDS = "signalbus.records"
-FLUSHES = "signalbus.flushes"
-COMMITTED = "signalbus.committed"
+#: Key in the ``info`` of a session that has records: its :class:`Journal`.
+JOURNAL = "signalbus.journal"
+
+
+class State(t.Protocol):
+    """What SQLAlchemy knows of an instance whose row has been in the database.
+
+    Listeners get it with less work than the instance.
+    """
+
+    @property
+    def class_(self) -> SignalModel:
+        """The class of the instance."""
+
+    @property
+    def identity(self) -> PrimaryKey:
+        """Its primary key."""
+
+    @property
+    def insert_order(self) -> int | None:
+        """Its place among what was added since the last flush."""
+
+
+class Journal:
+    """What one session has recorded in its present outermost transaction."""
+
+    def __init__(self) -> None:
+        #: The records of each transaction that is open.
+        self.open: dict[sa_orm.SessionTransaction, Records] = {}
+        #: The records of the outermost transaction, once that has committed.
+        self.committed: Records = {}
+        #: How many flushes have ended.
+        self.flushes = 0
 
 
 class Recorder:
@@ -57,87 +87,93 @@ class Recorder:
         SQLAlchemy keeps listeners for ever. So they must not hold what leads to the
         session's class: the bus and its database.
         """
-        sa.event.listen(sessions, "after_flush", _count_flush)
-        methods: dict[str, t.Callable[..., None]] = {
-            "pending_to_persistent": self._record,
-            "persistent_to_deleted": self._record_deletion,
-            "persistent_to_detached": self._forget,
-            "after_commit": self._pass_on,
-            "after_transaction_end": self._end,
+        of_states: dict[str, t.Callable[..., None]] = {
+            "pending_to_persistent": _weakly(self, Recorder._record),
+            "persistent_to_deleted": _weakly(self, Recorder._record_deletion),
+            "persistent_to_detached": _forget,
         }
-        for event, method in methods.items():
-            sa.event.listen(sessions, event, _weakly(method))
+        of_transactions: dict[str, t.Callable[..., None]] = {
+            "after_commit": _pass_on,
+            "after_transaction_end": _weakly(self, Recorder._end),
+        }
+        for event, listener in of_states.items():
+            sa.event.listen(sessions, event, listener, raw=True)
+        for event, listener in of_transactions.items():
+            sa.event.listen(sessions, event, listener)
 
-    def _record(self, session: sa_orm.Session, instance: object) -> None:
+    def _record(self, session: sa_orm.Session, state: State) -> None:
         """Record an instance that was just inserted."""
-        if self._is_recorded(type(instance)):
-            order = sa.inspect(instance, raiseerr=True).insert_order or 0
-            _add(session, instance, (session.info.get(FLUSHES, 0), order))
+        if self._is_recorded(state.class_):
+            journal: Journal | None = session.info.get(JOURNAL)
+            if journal is None:
+                journal = session.info[JOURNAL] = Journal()
+            records = journal.open.setdefault(_current_transaction(session), {})
+            added = (journal.flushes, state.insert_order or 0)
+            records[state.class_, state.identity] = added
 
-    def _record_deletion(self, session: sa_orm.Session, instance: object) -> None:
+    def _record_deletion(self, session: sa_orm.Session, state: State) -> None:
         """Record that an instance was deleted, unless a savepoint undoes that."""
-        if session.info.get(RECORDS) and self._is_recorded(type(instance)):
-            _add(session, instance, None)
-
-    def _forget(self, session: sa_orm.Session, instance: object) -> None:
-        """Drop the record of an instance that was expunged: its row stays pending."""
-        for recorded in session.info.get(RECORDS, {}).values():
-            recorded.get(type(instance), {}).pop(_identity(instance), None)
-
-    def _pass_on(self, session: sa_orm.Session) -> None:
-        """Pass the records of a savepoint on to the transaction around it."""
-        records = session.info.get(RECORDS)
-        if not records:
-            return
-        transaction = _current_transaction(session)
-        recorded = records.pop(transaction, None)
-        if recorded and transaction.nested:
-            _merge(records.setdefault(_around(transaction), {}), recorded)
-        elif recorded:
-            session.info[COMMITTED] = recorded
+        journal: Journal | None = session.info.get(JOURNAL)
+        if journal is not None and self._is_recorded(state.class_):
+            records = journal.open.setdefault(_current_transaction(session), {})
+            records[state.class_, state.identity] = None
 
     def _end(
         self, session: sa_orm.Session, transaction: sa_orm.SessionTransaction
     ) -> None:
         """Drop what was rolled back; report what was committed."""
-        records = session.info.get(RECORDS)
-        if records is None:
+        journal: Journal | None = session.info.get(JOURNAL)
+        if journal is None:
             return
-        records.pop(transaction, None)
+        journal.open.pop(transaction, None)
         if transaction.parent is None:
-            del session.info[RECORDS]
-            recorded = _in_order(session.info.pop(COMMITTED, {}))
+            del session.info[JOURNAL]
+            recorded = _in_order(journal.committed)
             if recorded:
                 self._committed(recorded)
+        elif not transaction.nested:  # each flush is a transaction in the transaction
+            journal.flushes += 1
 
 
-def _weakly(method: t.Callable[..., None]) -> t.Callable[..., None]:
-    """Return a listener that calls *method* while its object lives."""
-    weak_method = weakref.WeakMethod(method)
+def _weakly(
+    recorder: Recorder, method: t.Callable[[Recorder, sa_orm.Session, t.Any], None]
+) -> t.Callable[[sa_orm.Session, t.Any], None]:
+    """Return a listener that calls a *method* of *recorder* while that lives."""
+    weak_recorder = weakref.ref(recorder)
 
-    def listener(*args: object) -> None:
-        alive = weak_method()
+    def listener(session: sa_orm.Session, subject: object) -> None:
+        alive = weak_recorder()
         if alive is not None:
-            alive(*args)
+            method(alive, session, subject)
 
     return listener
 
 
-def _add(session: sa_orm.Session, instance: object, added: Added | None) -> None:
-    """Add to the records of the transaction that *session* is in."""
+def _forget(session: sa_orm.Session, state: State) -> None:
+    """Drop the record of an instance that was expunged: its row stays pending."""
+    journal: Journal | None = session.info.get(JOURNAL)
+    if journal is not None:
+        for records in journal.open.values():
+            records.pop((state.class_, state.identity), None)
+
+
+def _pass_on(session: sa_orm.Session) -> None:
+    """Pass the records of a savepoint on to the transaction around it."""
+    journal: Journal | None = session.info.get(JOURNAL)
+    if journal is None:
+        return
     transaction = _current_transaction(session)
-    records = session.info.setdefault(RECORDS, {}).setdefault(transaction, {})
-    records.setdefault(type(instance), {})[_identity(instance)] = added
-
-
-def _count_flush(session: sa_orm.Session, _: object) -> None:
-    session.info[FLUSHES] = session.info.get(FLUSHES, 0) + 1
+    records = journal.open.pop(transaction, {})
+    if not transaction.nested:
+        journal.committed = records
+    elif records:
+        journal.open.setdefault(_around(transaction), {}).update(records)
 
 
 def _current_transaction(session: sa_orm.Session) -> sa_orm.SessionTransaction:
     """Return the savepoint, or else the transaction, that *session* is in."""
-    current = session.get_nested_transaction() or session.get_transaction()
-    return t.cast("sa_orm.SessionTransaction", current)
+    current: t.Any = session.get_nested_transaction() or session.get_transaction()
+    return current  # type: ignore[no-any-return]  # in a listener, there is one
 
 
 def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction:
@@ -148,26 +184,10 @@ def _around(transaction: sa_orm.SessionTransaction) -> sa_orm.SessionTransaction
     return around
 
 
-def _identity(instance: object) -> PrimaryKey:
-    return t.cast("PrimaryKey", sa.inspect(instance, raiseerr=True).identity)
-
-
-def _merge(into: Records, records: Records) -> None:
-    for model, keys in records.items():
-        into.setdefault(model, {}).update(keys)
-
-
 def _in_order(records: Records) -> Recorded:
-    """Sort models, by their first signal, and keys by when they were added."""
-    present = {model: _present(added) for model, added in records.items()}
-    models = [(min(added.values()), model) for model, added in present.items() if added]
-    models.sort(key=operator.itemgetter(0))
-    return {
-        model: sorted(present[model], key=present[model].__getitem__)
-        for _, model in models
-    }
-
-
-def _present(records: dict[PrimaryKey, Added | None]) -> dict[PrimaryKey, Added]:
-    """Return the records of signals that were not deleted again."""
-    return {key: added for key, added in records.items() if added is not None}
+    """Sort keys by when they were added, and models by their first signal."""
+    added = {signal: at for signal, at in records.items() if at is not None}
+    recorded: dict[SignalModel, list[PrimaryKey]] = {}
+    for model, key in sorted(added, key=added.__getitem__):
+        recorded.setdefault(model, []).append(key)
+    return recorded

@@ -6,6 +6,7 @@ import math
 import typing as t
 
 from signalbus.exceptions import SettingError
+from signalbus.settings import read_switch
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Autoflush
@@ -23,12 +24,6 @@ BACKGROUND: t.Final = "background"
 #: How long an autoflush waits for a broker by default, in seconds.
 DEFAULT_AUTOFLUSH_TIMEOUT = 2.0
 
-#: How a switch may be written in text, in any case; click takes the same.
-SPELLINGS = {
-    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
-    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
-}
-
 
 def check(config: t.Mapping[str, t.Any]) -> None:
     """Raise :exc:`SettingError` if a setting of the core cannot be read."""
@@ -44,7 +39,7 @@ def read_autoflush(config: t.Mapping[str, t.Any]) -> Autoflush:
         return t.cast("Autoflush", value)
     if isinstance(value, str) and value.strip().lower() == BACKGROUND:
         return BACKGROUND
-    return _read_switch(AUTOFLUSH, value, f"True, False or {BACKGROUND!r}")
+    return read_switch(AUTOFLUSH, value, f"True, False or {BACKGROUND!r}")
 
 
 def read_autoflush_timeout(config: t.Mapping[str, t.Any]) -> float:
@@ -64,26 +59,4 @@ def read_autoflush_timeout(config: t.Mapping[str, t.Any]) -> float:
 def read_synchronous_commit(config: t.Mapping[str, t.Any]) -> bool:
     """Return whether PostgreSQL writes a flush's commit to disk before it returns."""
     value = config.get(SYNCHRONOUS_COMMIT, True)
-    return _read_switch(SYNCHRONOUS_COMMIT, value, "True or False")
-
-
-def _read_switch(name: str, value: object, choices: str) -> bool:
-    """Return whether *value*, of the setting *name*, means on."""
-    switch = _as_switch(value)
-    if switch is None:
-        raise SettingError(
-            f"{name} is {value!r}. Set it to {choices}; 1 and 0, yes and no, on and"
-            " off are understood, too."
-        )
-    return switch
-
-
-def _as_switch(value: object) -> bool | None:
-    """Return what *value* means, ``None`` if it is unknown."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int) and value in {0, 1}:
-        return value == 1
-    if isinstance(value, str):
-        return SPELLINGS.get(value.strip().lower())
-    return None
+    return read_switch(SYNCHRONOUS_COMMIT, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -96,7 +97,12 @@ class Waits:
 
 
 class Patience:
-    """How long one autoflush waits for senders: one at a time, each by its context."""
+    """How long one autoflush waits for senders: one at a time, each by its context.
+
+    A sender must not end the process, or cancel the task, whose commit is done: its
+    signal has failed. What others raise in the thread while it waits comes out, such as
+    ``KeyboardInterrupt``, or a timeout of gevent.
+    """
 
     __slots__ = ("_began", "_sender", "_timeout", "_waits")
 
@@ -114,9 +120,11 @@ class Patience:
         self._began, timeout = self._waits.begin(self._sender, self._timeout)
         return timeout
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """End."""
         self._waits.end(self._sender, self._began)
+        if isinstance(error, (SystemExit, asyncio.CancelledError)):
+            raise _as_failure(error) from error
 
 
 def unlimited(_: object) -> t.ContextManager[None]:
@@ -137,13 +145,16 @@ class Contained:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """End."""
         if error is not None and not isinstance(error, Exception):
-            text = f"The sender raised {describe_error(error)}"
-            raise SignalBusError(text) from error
+            raise _as_failure(error) from error
 
 
 def contained(_: object) -> t.ContextManager[None]:
     """Return the context for senders in a thread of our own."""
     return _CONTAINED
+
+
+def _as_failure(error: BaseException) -> SignalBusError:
+    return SignalBusError(f"The sender raised {describe_error(error)}")
 
 
 _CONTAINED: t.Final = Contained()

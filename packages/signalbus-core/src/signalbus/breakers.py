@@ -11,7 +11,7 @@ import random
 import threading
 import time
 
-__all__ = ["CircuitBreakers"]
+__all__ = ["CircuitBreakers", "sender_name"]
 
 #: How long a circuit breaker is open after the first failure, and at most, in seconds.
 FIRST = 0.5
@@ -147,3 +147,12 @@ class CircuitBreakers:
             breakers, self._breakers = self._breakers, {}
         now = time.monotonic()
         return {sender: now - each.opened for sender, each in breakers.items()}
+
+
+def sender_name(sender: object) -> str:
+    """Return the name of a broker, or of a model that is its own sender.
+
+    It is the *broker* of the hooks ``signalbus_broker_down`` and
+    ``signalbus_broker_up``.
+    """
+    return sender if isinstance(sender, str) else getattr(sender, "__name__", "")

@@ -21,7 +21,13 @@ from signalbus.exceptions import describe_error
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
 
-__all__ = ["backoff", "is_outage", "is_race", "retry_on_deadlock"]
+__all__ = [
+    "backoff",
+    "call_repeatedly",
+    "is_outage",
+    "is_race",
+    "retry_on_deadlock",
+]
 
 logger = logging.getLogger("signalbus")
 
@@ -46,7 +52,11 @@ def call_repeatedly(
 
     An error for which *may_repeat* is false is raised at once; so is any error once the
     thread is told to stop. The last error is raised. The first one that is passed over
-    is logged.
+    is logged as a warning.
+
+    :param function: what to call. It must leave nothing half done when it raises: it
+        may be a whole transaction.
+    :param may_repeat: returns whether an error passes, such as :func:`is_race`.
     """
     waits: t.Iterator[float] | None = None
     while True:

@@ -15,11 +15,14 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
     from signalbus_retry.attempts import Attempts
 
+#: The attempts of one model, if the plugin is there.
+MaybeAttempts: t.TypeAlias = "Attempts | None"
+
 #: The name of its entry point.
 _PLUGIN: t.Final = "retry"
 
 
-def attempts_of(bus: SignalBus, model: SignalModel, by: str) -> Attempts | None:
+def attempts_of(bus: SignalBus, model: SignalModel, by: str) -> MaybeAttempts:
     """Return the attempts of the relay *by*; ``None`` without the plugin."""
     if not bus.plugin_manager.has_plugin(_PLUGIN):
         return None

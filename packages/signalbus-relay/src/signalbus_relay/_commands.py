@@ -13,6 +13,7 @@ from signalbus_cli.arguments import load_app
 from signalbus_cli.arguments import names_argument
 from signalbus_cli.arguments import select_models
 
+from signalbus_relay._health import parse_address
 from signalbus_relay._leaving import leave
 from signalbus_relay._shown import shown_lines
 from signalbus_relay.relay import Relay
@@ -39,14 +40,10 @@ def _seconds(minimum: float, default: float) -> dict[str, t.Any]:
 def _read_address(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> tuple[str, int] | None:
-    """Read ``HOST:PORT``; the host may be missing, or an IPv6 address in brackets."""
-    if value is None:
-        return None
-    host, colon, port = value.rpartition(":")
-    if not (colon and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004 ports
-        text = f"{value!r} is not an address. Pass HOST:PORT, such as 0.0.0.0:8080."
-        raise click.BadParameter(text, ctx, param)
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        return None if value is None else parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus_relay._names import sender_name
+from signalbus.breakers import sender_name
 
 if t.TYPE_CHECKING:
     import datetime as dt

@@ -10,10 +10,10 @@ import contextlib
 import typing as t
 
 import sqlalchemy.exc as sa_exc
+from signalbus.retry import is_outage
 from signalbus.rows import SignalRows
 
 from signalbus_relay._attempts import attempts_of
-from signalbus_relay._row import is_outage
 from signalbus_relay._status import status_on
 
 if t.TYPE_CHECKING:
@@ -23,9 +23,10 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
+    from signalbus_relay._attempts import MaybeAttempts
+
 #: How many keys are read at a time.
 _WINDOW: t.Final = 1000
-
 
 #: Takes an error that a flush has raised.
 Report: t.TypeAlias = t.Callable[[Exception], object]
@@ -34,27 +35,43 @@ Report: t.TypeAlias = t.Callable[[Exception], object]
 class Caution:
     """Sends what may end the process alone, before a relay flushes.
 
-    :param must_be_careful: returns whether the relay before this one ended uncleanly.
+    Its methods need an app context.
+
+    :param must_be_careful: returns whether a relay may have ended while it sent signals
+        of a model.
     """
 
     def __init__(
-        self, bus: SignalBus, token: StopToken, must_be_careful: t.Callable[[], bool]
+        self,
+        bus: SignalBus,
+        token: StopToken,
+        must_be_careful: t.Callable[[SignalModel], bool],
     ) -> None:
         self._bus = bus
         self._token = token
         self._must_be_careful = must_be_careful
+        self._attempts: dict[SignalModel, MaybeAttempts] = {}
 
     def prepare(self, model: SignalModel, bursts: int, report: Report) -> bool:
-        """Prepare the first flush of *model*, and return whether that is done.
+        """Send the first signals of *model* one at a time, as many as were at risk.
+
+        Call it before the first flush, while nothing else in this process sends signals
+        of *model*. Signals that wait or are parked are passed over, and so are those
+        that others are sending. One that fails is reported as always, and does not stop
+        the others, unless its model is ordered.
 
         :param bursts: how many bursts of the model the relay may send at once.
+        :param report: called with what could not be sent.
+        :returns: whether that is done. If not, the broker is unavailable, or the token
+            was stopped: call it again before the next flush.
+        :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
         """
-        if not self._must_be_careful():
+        if not self._must_be_careful(model):
             return True
         if self._token.is_stopping:
             return False
         declaration = self._bus.declaration(model)
-        careful = CarefulSender(self._bus, model, self._token, report)
+        careful = self._sender(model, report)
         keys = careful.first(declaration.burst_count * bursts)
         # Only now: who is admitted to a broker that is down must probe it.
         return not keys or (
@@ -62,74 +79,53 @@ class Caution:
         )
 
     def send_suspects(self, model: SignalModel, report: Report) -> None:
-        """Send what flushes of *model* leave to this, since it has ended a process."""
-        send_suspects(self._bus, model, self._token, report)
+        """Send those signals one at a time whose last attempt ended with its process.
 
+        Call it before each flush of *model*: from the first call on, flushes leave such
+        signals alone when they are due, so that they do not take the rest of their
+        burst down. What flushes have met is sent by the next call. Costs nothing if
+        there are none.
+        """
+        attempts = self._attempts_of(model)
+        suspects = attempts.suspects() if attempts else []
+        if suspects:
+            self._sender(model, report).send(suspects)
 
-def _ignore(_: Exception) -> None:
-    """Report nothing: the log of the bus has it."""
+    def _sender(self, model: SignalModel, report: Report) -> CarefulSender:
+        attempts = self._attempts_of(model)
+        return CarefulSender(self._bus, model, self._token, attempts, report)
 
-
-def send_carefully(
-    bus: SignalBus,
-    model: SignalModel,
-    token: StopToken,
-    bursts: int = 1,
-    report: Report = _ignore,
-) -> bool:
-    """Send the first signals of *model* one at a time, as many as were at risk.
-
-    Needs an app context. Call it before the first run after an unclean end, while
-    nothing else in this process sends signals of *model*. Signals that wait or are
-    parked are passed over, and so are those that others are sending. One that fails is
-    reported as always, and does not stop the others, unless its model is ordered.
-
-    :param bursts: how many bursts the relay may have been sending at once.
-    :param report: called with what could not be sent.
-    :returns: whether that is done. If not, the broker is unavailable, or the token was
-        stopped: call it again before the next run.
-    :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
-    """
-    careful = CarefulSender(bus, model, token, report)
-    return careful.send(careful.first(bus.declaration(model).burst_count * bursts))
-
-
-def send_suspects(
-    bus: SignalBus, model: SignalModel, token: StopToken, report: Report = _ignore
-) -> bool:
-    """Send those signals one at a time whose last attempt ended with its process.
-
-    Call it before each run of *model*: from the first call on, runs leave such signals
-    alone when they are due, so that they do not take the rest of their burst down. What
-    runs have met is sent by the next call. Costs nothing if there are none. Otherwise
-    like :func:`send_carefully`.
-    """
-    careful = CarefulSender(bus, model, token, report)
-    return careful.send(careful.suspects())
+    def _attempts_of(self, model: SignalModel) -> MaybeAttempts:
+        """Return the attempts of *model*, made once: nearly always, none is made."""
+        if model not in self._attempts:
+            status = status_on(self._bus)
+            by = status.relay_id if status else ""
+            self._attempts[model] = attempts_of(self._bus, model, by)
+        return self._attempts[model]
 
 
 class CarefulSender:
-    """Sends signals of one model one at a time."""
+    """Sends signals of one model one at a time.
+
+    :param attempts: writes each attempt down before it is made, if it is there.
+    :param report: called with what could not be sent.
+    """
 
     def __init__(
         self,
         bus: SignalBus,
         model: SignalModel,
         token: StopToken,
-        report: Report = _ignore,
+        attempts: MaybeAttempts,
+        report: Report,
     ) -> None:
         self._bus = bus
         self._model = model
         self._token = token
+        self._attempts = attempts
         self._report = report
         self._declaration = bus.declaration(model)
         self._status = status_on(bus)
-        by = self._status.relay_id if self._status else ""
-        self._attempts = attempts_of(bus, model, by)
-
-    def suspects(self) -> list[PrimaryKey]:
-        """Return what runs have left for this."""
-        return self._attempts.suspects() if self._attempts else []
 
     def first(self, count: int) -> list[PrimaryKey]:
         """Return the first *count* keys that are not held back."""
@@ -187,12 +183,12 @@ class CarefulSender:
                 return attempt.make()
             with self._noted(key):
                 return self._bus.flushkeys(self._model, [key])
-        except sa_exc.SQLAlchemyError as error:
+        except sa_exc.TimeoutError:
+            raise  # the pool has no connection, for the others either
+        except Exception as error:
             if is_outage(error):
                 raise
-            self._report(error)
-        except Exception as error:  # noqa: BLE001 the others are sent
-            self._report(error)
+            self._report(error)  # the others are sent
         return None
 
     def _noted(self, key: PrimaryKey) -> contextlib.AbstractContextManager[None]:

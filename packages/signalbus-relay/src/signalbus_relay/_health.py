@@ -34,13 +34,13 @@ class HealthServer:
     is nothing else to be had, and nothing is asked of the client: bind it to an address
     that only probes can reach.
 
-    :param address: a host and a port, or ``"HOST:PORT"``; the port 0 is any free one.
+    :param address: a host and a port; the port 0 is any free one.
     :param report: called for each request, in any thread. It must not wait for a
         database or a broker. If it raises, the answer is 503.
     """
 
-    def __init__(self, address: Address | str, report: Report) -> None:
-        self._given = parse_address(address) if isinstance(address, str) else address
+    def __init__(self, address: Address, report: Report) -> None:
+        self._given = address
         self._report = report
         self._server: _Server | None = None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.breakers import sender_name
+
 from signalbus_relay._lane import Lane
-from signalbus_relay._names import sender_name
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

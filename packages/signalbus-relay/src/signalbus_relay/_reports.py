@@ -12,14 +12,13 @@ import threading
 import time
 import typing as t
 
+from signalbus.breakers import sender_name
 from signalbus.exceptions import describe_error
 from signalbus.failure_tracker import REMINDER_INTERVAL
 from signalbus.failure_tracker import FailureTracker
 from signalbus.failure_tracker import Reason
 from signalbus.failure_tracker import reasons_of
 from signalbus.retry import is_outage
-
-from signalbus_relay._names import sender_name
 
 if t.TYPE_CHECKING:
     from signalbus import Declaration

@@ -8,12 +8,11 @@ import datetime as dt
 import os
 import socket
 import typing as t
+from pathlib import Path
 
 import sqlalchemy as sa
-import sqlalchemy.exc as sa_exc
 from signalbus import clock
-from signalbus import stopping
-from signalbus.retry import backoff
+from signalbus.retry import call_repeatedly
 from signalbus.retry import is_race
 
 from signalbus_relay._connections import autocommit
@@ -38,17 +37,41 @@ class Other:
     heartbeat_at: dt.datetime
     models: str
 
+    namespace: str | None = None
+
     def is_gone(self, now: dt.datetime) -> bool:
         """Return whether the relay has ended without deleting its row.
 
-        On this host that is certain, unless its process has a number that was used
-        again. On others it is known by its silence.
+        That is certain if its process would have to be here and is not, unless its
+        number was used again. Others are known by their silence.
         """
-        if self.host == host_name() and (
-            self.process == os.getpid() or not _is_running(self.process)
-        ):
+        if now - self.heartbeat_at > SILENCE:
             return True
-        return now - self.heartbeat_at > SILENCE
+        if not self._is_here():
+            return False
+        return self.process == os.getpid() or not _is_running(self.process)
+
+    def is_doubtful(self, now: dt.datetime) -> bool:
+        """Return whether the relay may have been in the place of this one.
+
+        A container that is started again keeps its name, and so may two that run side
+        by side: only the next heartbeat tells them apart.
+        """
+        is_namesake = self.host == host_name() and not self._is_here()
+        return is_namesake and not self.is_gone(now)
+
+    def _is_here(self) -> bool:
+        """Return whether its process would be among those that can be seen here."""
+        is_same = self.namespace in {None, process_namespace()}
+        return self.host == host_name() and is_same
+
+
+@dataclasses.dataclass(frozen=True)
+class Others:
+    """The other relays that are not known to live."""
+
+    gone: t.Sequence[Other]
+    doubtful: t.Sequence[Other]
 
 
 class RelayRow:
@@ -77,6 +100,7 @@ class RelayRow:
                     id=self._id,
                     host=host_name(),
                     process=os.getpid(),
+                    namespace=process_namespace(),
                     started_at=now,
                     **values,
                 )
@@ -89,18 +113,21 @@ class RelayRow:
         is_own = self._table.c.id == self._id
         self._do(lambda connection: connection.execute(self._delete.where(is_own)))
 
-    def gone(self, alive: t.Container[str]) -> list[Other]:
-        """Return the relays that have ended without deleting their rows.
+    def find_others(self, is_alive: t.Callable[[str], bool]) -> Others:
+        """Return the relays that are not known to live.
 
-        :param alive: the relays in this process.
+        :param is_alive: returns whether a relay is in this process.
         """
         is_other = self._table.c.id != self._id
 
-        def read(connection: sa.Connection) -> list[Other]:
+        def read(connection: sa.Connection) -> Others:
             now = clock.read(connection)
             rows = connection.execute(sa.select(self._table).where(is_other)).all()
-            others = [_other(row) for row in rows if row.id not in alive]
-            return [other for other in others if other.is_gone(now)]
+            others = [_other(row) for row in rows if not is_alive(row.id)]
+            return Others(
+                [other for other in others if other.is_gone(now)],
+                [other for other in others if other.is_doubtful(now)],
+            )
 
         return self._do(read)
 
@@ -134,15 +161,12 @@ class RelayRow:
         ] = sa.Engine.begin,
     ) -> R:
         """Call *function* in a transaction, and again if that loses a race."""
-        for wait in backoff(_TRIES):
-            try:
-                with connect(self.engine) as connection:
-                    return function(connection)
-            except sa_exc.SQLAlchemyError as error:
-                if not is_race(error) or stopping.wait(wait):
-                    raise
-        with connect(self.engine) as connection:
-            return function(connection)
+
+        def attempt() -> R:
+            with connect(self.engine) as connection:
+                return function(connection)
+
+        return call_repeatedly(attempt, _TRIES, is_race)
 
 
 def host_name() -> str:
@@ -150,12 +174,17 @@ def host_name() -> str:
     return socket.gethostname()[:255]
 
 
-def is_outage(error: sa_exc.SQLAlchemyError) -> bool:
-    """Return whether there is no connection to the database: all lanes report that."""
-    if not isinstance(error, sa_exc.DBAPIError):
-        return isinstance(error, sa_exc.TimeoutError)  # the pool has none
-    is_operational = isinstance(error, sa_exc.OperationalError)
-    return error.connection_invalidated or (is_operational and error.statement is None)
+def process_namespace() -> str | None:
+    """Return what tells apart processes that have one number on hosts of one name.
+
+    That is the boot of the machine, and the namespace of processes, in which no two at
+    a time have one number; ``None`` where there are none.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
 
 
 def _other(row: sa.Row[t.Any]) -> Other:
@@ -163,6 +192,7 @@ def _other(row: sa.Row[t.Any]) -> Other:
         id=row.id,
         host=row.host,
         process=row.process,
+        namespace=row.namespace,
         started_at=clock.as_utc(row.started_at),
         heartbeat_at=clock.as_utc(row.heartbeat_at),
         models=row.models,

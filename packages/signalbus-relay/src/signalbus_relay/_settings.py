@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import SettingError
+from signalbus.settings import read_switch
 
 #: Whether commits wake relays.
 NOTIFY: t.Final = "SIGNALBUS_RELAY_NOTIFY"
@@ -18,9 +19,6 @@ NAMES: t.Final = (NOTIFY, LISTEN_URL)
 
 #: The name, for people, of the database without a bind key.
 DEFAULT_BIND: t.Final = "default"
-
-_ON: t.Final = frozenset({"1", "true", "t", "yes", "y", "on"})
-_OFF: t.Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
 
 def check(config: t.Mapping[str, t.Any]) -> None:
@@ -38,16 +36,7 @@ def check(config: t.Mapping[str, t.Any]) -> None:
 
 def read_notify(config: t.Mapping[str, t.Any]) -> bool:
     """Return whether commits wake relays."""
-    value = config.get(NOTIFY, True)
-    if isinstance(value, bool):
-        return value
-    spelling = str(value).strip().lower()
-    if spelling not in _ON | _OFF:
-        raise SettingError(
-            f"{NOTIFY} is {value!r}. Set it to True or False; 1 and 0, yes and no, on"
-            " and off are understood, too."
-        )
-    return spelling in _ON
+    return read_switch(NOTIFY, config.get(NOTIFY, True))
 
 
 def read_listen_url(

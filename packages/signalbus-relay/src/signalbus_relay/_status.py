@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import json
 import logging
 import threading
@@ -12,15 +11,10 @@ import time
 import typing as t
 import weakref
 
-import sqlalchemy.exc as sa_exc
-from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 
-from signalbus_relay._attempts import settle_gone
 from signalbus_relay._counts import Counts
-from signalbus_relay._row import RelayRow
-from signalbus_relay._row import is_outage
-from signalbus_relay._table import find_table
+from signalbus_relay._presence import Presence
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -28,12 +22,10 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
+    from signalbus_relay._presence import Models
     from signalbus_relay._row import Other
 
 logger = logging.getLogger("signalbus.relay")
-
-#: How often it is logged that the table cannot be used, in seconds.
-REMINDER_INTERVAL: t.Final = 600.0
 
 #: How long the end of a relay waits for its databases, in seconds.
 _END_TIMEOUT: t.Final = 3.0
@@ -41,14 +33,11 @@ _END_TIMEOUT: t.Final = 3.0
 #: What the JSON of a model has while one of its signals is sent by itself.
 SENDING: t.Final = "sending"
 
-Models: t.TypeAlias = "t.Collection[SignalModel]"
-
 
 class Status:
     """The rows of one relay: one in each database that has models of it.
 
-    A database that is down, or that does not have the table, does not keep the relay
-    from its work: its row is written when that is possible again.
+    Each is written in threads of its own, so that no database waits for another.
 
     :param relay_id: up to 32 characters that no other relay has ever had.
     """
@@ -57,40 +46,49 @@ class Status:
         self.relay_id = relay_id
         self._app = app
         self._bus = bus
-        #: By database; one is here once it was possible to write there.
-        self._rows: dict[str | None, RelayRow] = {}
-        self._models: dict[str | None, Models] = {}
+        self._presences: dict[str | None, Presence] = {}
         self._counts = Counts()
         self._sending: dict[SignalModel, str] = {}
-        self._logged: dict[str | None, float] = {}
         #: The relays that are gone and have been named in the log.
         self._named: set[str] = set()
-        self._has_ended = False
-        #: Held while rows are written: by the thread of a heartbeat, or another one.
+        self._is_released = False
+        #: Held while a presence is made, or a relay is named.
         self._lock = threading.Lock()
 
-    def begin(self, models: Models) -> bool:
-        """Write the rows, and look for relays that have ended without deleting theirs.
+    def begin(self, models: Models) -> None:
+        """Begin to write the rows, and to look for relays that are gone.
 
-        Their rows are deleted. Returns whether this one has deleted any, so that of
-        several relays that start together, one finds out; also ``True`` if a database
-        could not be asked.
+        Returns at once: :meth:`must_be_careful` waits.
         """
         _alive[self.relay_id] = self
         _by_bus[self._bus] = self
-        with self._app.app_context(), self._lock:
-            answers = [self._begin(bind, of) for bind, of in self._binds(models)]
-        return any(answers)
+        for bind_key, of_bind in self._binds(models):
+            self._presence(bind_key, of_bind)
+
+    def must_be_careful(self, model: SignalModel) -> bool:
+        """Return whether a relay may have ended while it sent signals of *model*.
+
+        Waits until its row is written in the database of *model*, and for no other.
+        """
+        bind_key = self._bus.declaration(model).bind_key
+        return self._presence(bind_key, [model]).must_be_careful()
+
+    def release(self) -> None:
+        """Let nobody wait for a row any longer."""
+        self._is_released = True
+        for presence in list(self._presences.values()):
+            presence.release()
 
     def beat(self, models: Models, counts: Counts) -> None:
-        """Write the heartbeat and *counts*, in a thread of its own.
+        """Write the heartbeat and *counts*, in threads.
 
-        Returns at once. If the last one hangs, nothing is done.
+        Returns at once. Where the last one hangs, nothing is done.
         """
-        if self._lock.locked():
-            return
         self._counts = counts
-        _start(self._beat, list(models))
+        for bind_key, of_bind in self._binds(models):
+            presence = self._presence(bind_key, of_bind)
+            if not presence.is_busy:
+                _start(presence.beat, of_bind)
 
     def end(self) -> None:
         """Delete the rows: the relay has ended as it should.
@@ -98,11 +96,13 @@ class Status:
         A database that does not answer within a few seconds keeps its row. To the next
         relay, this one is gone.
         """
-        self._has_ended = True
         _alive.pop(self.relay_id, None)
         if _by_bus.get(self._bus) is self:
             del _by_bus[self._bus]
-        _start(self._end).join(_END_TIMEOUT)
+        until = time.monotonic() + _END_TIMEOUT
+        threads = [_start(presence.end) for presence in list(self._presences.values())]
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     @contextlib.contextmanager
     def sending(self, model: SignalModel, key: PrimaryKey) -> t.Iterator[None]:
@@ -116,66 +116,8 @@ class Status:
             raise
         self._sent(model)  # not after what ends the process, such as SystemExit
 
-    def _beat(self, models: Models) -> None:
-        with self._app.app_context(), self._lock:
-            for bind, of in self._binds(models) if not self._has_ended else ():
-                if bind in self._rows:
-                    self._models[bind] = of
-                    self._try(bind, functools.partial(self._write, bind))
-                else:
-                    self._begin(bind, of)
-
-    def _end(self) -> None:
-        with self._app.app_context(), self._lock:
-            for bind, row in self._rows.items():
-                self._try(bind, row.delete)
-
-    def _begin(self, bind: str | None, models: Models) -> bool:
-        """Write the first row in a database, and look for relays that are gone."""
-        answer: list[bool] = []
-        is_known = self._try(bind, lambda: answer.append(self._look(bind, models)))
-        return answer[0] if answer else not is_known
-
-    def _look(self, bind: str | None, models: Models) -> bool:
-        """Write the first row; whether the relay before this one ended uncleanly."""
-        table = find_table(self._bus.declaration(next(iter(models))).table.metadata)
-        if table is None:
-            return False
-        row = RelayRow(self._bus.db.engines[bind], table, self.relay_id)
-        row.write(self._json(models))
-        gone = row.gone(_alive)
-        if gone:
-            # Before their rows go: if this process ends here, the next one does it.
-            settle_gone(self._bus, models, [other.id for other in gone])
-        removed = [other for other in gone if row.remove(other)]
-        self._rows[bind], self._models[bind] = row, models
-        for other in removed:
-            self._log_gone(other)
-        return bool(removed)
-
-    def _write(self, bind: str | None) -> None:
-        self._rows[bind].write(self._json(self._models[bind]))
-
-    def _sent(self, model: SignalModel) -> None:
-        del self._sending[model]
-        self._write_now(model)
-
-    def _write_now(self, model: SignalModel) -> None:
-        """Write the row of the database of *model*, in this thread."""
-        bind = self._bus.declaration(model).bind_key
-        with self._app.app_context(), self._lock:
-            if bind in self._rows and not self._has_ended:
-                self._try(bind, functools.partial(self._write, bind))
-
-    def _binds(self, models: Models) -> list[tuple[str | None, list[SignalModel]]]:
-        """Return *models* by the database that they are in."""
-        binds = collections.defaultdict(list)
-        for model in models:
-            binds[self._bus.declaration(model).bind_key].append(model)
-        return list(binds.items())
-
-    def _json(self, models: Models) -> str:
-        """Return what the row says of *models*."""
+    def describe(self, models: Models) -> str:
+        """Return what a row says of *models*."""
         names = collections.Counter(model.__name__ for model in models)
         document = {}
         for model in models:
@@ -190,48 +132,63 @@ class Status:
                 document[name][SENDING] = self._sending[model]
         return json.dumps(document)
 
-    def _try(self, bind: str | None, function: t.Callable[[], object]) -> bool:
-        """Call *function*; return whether its database could be asked at all."""
-        try:
-            function()
-        except sa_exc.SQLAlchemyError as error:
-            if is_outage(error):
-                return False
-            self._report_unusable(bind, error)
-        return True
+    def is_alive(self, relay_id: str) -> bool:
+        """Return whether a relay is in this process."""
+        return relay_id in _alive
 
-    def _report_unusable(self, bind: str | None, error: Exception) -> None:
-        """Log that the table cannot be used, once in ten minutes."""
-        now = time.monotonic()
-        if now - self._logged.get(bind, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
-            return
-        self._logged[bind] = now
-        logger.error(
-            "The table signalbus_relay%s cannot be used: %s. Run `flask db migrate` and"
-            " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
-            " INSERT, UPDATE and DELETE on it. Until then, nobody can see that this"
-            " relay is running, and a signal that ends its process is not found.",
-            "" if bind is None else f" in the database {bind!r}",
-            describe_error(error),
-        )
+    def log_gone(self, other: Other, *, is_late: bool) -> None:
+        """Log that a relay is gone, once for all databases, and what it was sending.
 
-    def _log_gone(self, other: Other) -> None:
-        """Log that a relay is gone, once for all databases, and what it was sending."""
-        if other.id not in self._named:
-            self._named.add(other.id)
-            logger.warning(
-                "%s did not end as it should. The first signals of each model are sent"
-                " one at a time.",
-                _describe(other),
-            )
-        for name in _names_being_sent(other):
-            logger.error(
-                "%s ended while it was sending %s. If that signal ends the process,"
-                " delete its row, or install signalbus-retry, which parks such"
-                " signals.",
-                _describe(other),
-                escape_controls(name),
-            )
+        :param is_late: whether this one has been careful before it was known.
+        """
+        with self._lock:  # the threads of several databases may find it at once
+            if other.id not in self._named:
+                self._named.add(other.id)
+                logger.warning(
+                    "%s did not end as it should. The first signals of each model %s"
+                    " sent one at a time.",
+                    _describe(other),
+                    "were" if is_late else "are",
+                )
+            for name in _names_being_sent(other):
+                logger.error(
+                    "%s ended while it was sending %s. If that signal ends the process,"
+                    " delete its row, or install signalbus-retry, which parks such"
+                    " signals.",
+                    _describe(other),
+                    escape_controls(name),
+                )
+
+    def _presence(self, bind_key: str | None, models: Models) -> Presence:
+        """Return the presence in a database; begin it if there is none."""
+        with self._lock:
+            presence = self._presences.get(bind_key)
+            if presence is not None:
+                return presence
+            presence = Presence(self, self._app, self._bus, bind_key)
+            self._presences[bind_key] = presence
+        if self._is_released:
+            presence.release()
+        else:
+            _start(presence.begin, models)
+        return presence
+
+    def _sent(self, model: SignalModel) -> None:
+        del self._sending[model]
+        self._write_now(model)
+
+    def _write_now(self, model: SignalModel) -> None:
+        """Write the row of the database of *model*, in this thread."""
+        presence = self._presences.get(self._bus.declaration(model).bind_key)
+        if presence is not None:
+            presence.write()
+
+    def _binds(self, models: Models) -> list[tuple[str | None, list[SignalModel]]]:
+        """Return *models* by the database that they are in."""
+        binds = collections.defaultdict(list)
+        for model in models:
+            binds[self._bus.declaration(model).bind_key].append(model)
+        return list(binds.items())
 
 
 def status_on(bus: SignalBus) -> Status | None:

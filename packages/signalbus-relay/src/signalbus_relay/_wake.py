@@ -9,13 +9,24 @@ from signalbus.exceptions import SignalModelError
 
 from signalbus_relay import _channel
 from signalbus_relay import _settings
+from signalbus_relay._notifier import Notifier
 from signalbus_relay._notifier import notifier_of
 
 if t.TYPE_CHECKING:
-    from signalbus import Declaration
     from signalbus.typing import Bus
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
+
+#: What the commits of an app know, among its extensions: the target of each model.
+TARGETS: t.Final = "signalbus_relay"
+
+
+class Target(t.NamedTuple):
+    """Whom commits of one model tell what, unless it is autoflushed."""
+
+    notifier: Notifier | None
+    table: str
+    autoflush: bool
 
 
 def wake(bus: Bus, models: t.Iterable[SignalModel] | None = None) -> None:
@@ -36,38 +47,52 @@ def wake(bus: Bus, models: t.Iterable[SignalModel] | None = None) -> None:
         )
     chosen = bus.get_signal_models() if models is None else models
     declarations = [bus.declaration(model) for model in chosen]
-    _announce(bus, declarations, is_all=models is None)
+    tables: dict[str | None, set[str]] = {}
+    for each in declarations:
+        table = _channel.ALL if models is None else each.table.fullname
+        tables.setdefault(each.bind_key, set()).add(table)
+    for bind_key, announced in tables.items():
+        notifier = _find_notifier(bus, bind_key)
+        if notifier is not None:
+            notifier.announce(announced)
 
 
 def wake_after_commit(bus: Bus, recorded: Recorded) -> None:
     """Wake the relays that send what this process does not autoflush."""
-    if not _settings.read_notify(flask.current_app.config):
+    app = flask.current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 documented by Flask
+    if not _settings.read_notify(app.config):
         return
     autoflush = bus.autoflush
-    declarations = (_find_declaration(bus, model) for model in recorded)
-    left = [
-        each for each in declarations if each and not (autoflush and each.autoflush)
-    ]
-    _announce(bus, left)
+    known: dict[SignalModel, Target] = app.extensions.setdefault(TARGETS, {})
+    due: dict[Notifier, set[str]] = {}
+    for model in recorded:
+        target = known.get(model) or _find_target(bus, model, known)
+        if target and target.notifier and not (autoflush and target.autoflush):
+            due.setdefault(target.notifier, set()).add(target.table)
+    for notifier, tables in due.items():
+        notifier.announce(tables)
 
 
-def _announce(
-    bus: Bus, declarations: t.Iterable[Declaration], *, is_all: bool = False
-) -> None:
-    """Announce the tables of models, or all tables of their databases."""
-    tables: dict[str | None, set[str]] = {}
-    for each in declarations:
-        table = _channel.ALL if is_all else each.table.fullname
-        tables.setdefault(each.bind_key, set()).add(table)
-    for bind_key, announced in tables.items():
-        engine = bus.db.engines.get(bind_key)
-        if engine is not None and engine.dialect.name == "postgresql":
-            notifier_of(bus, engine).announce(announced)
+def _find_target(
+    bus: Bus, model: SignalModel, known: dict[SignalModel, Target]
+) -> Target | None:
+    """Return the target of *model*, and have it known to later commits.
 
-
-def _find_declaration(bus: Bus, model: SignalModel) -> Declaration | None:
-    """Return what *model* declares, ``None`` if whoever flushes it will refuse it."""
+    ``None`` if *model* is misdeclared: whoever flushes it will refuse it.
+    """
     try:
-        return bus.declaration(model)
+        declaration = bus.declaration(model)
     except SignalModelError:
         return None
+    table = declaration.table.fullname
+    notifier = _find_notifier(bus, declaration.bind_key)
+    known[model] = Target(notifier, table, declaration.autoflush)
+    return known[model]
+
+
+def _find_notifier(bus: Bus, bind_key: str | None) -> Notifier | None:
+    """Return what announces signals of a database, ``None`` where relays poll."""
+    engine = bus.db.engines.get(bind_key)
+    if engine is None or engine.dialect.name != "postgresql":
+        return None
+    return notifier_of(bus, engine)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-import time
 import typing as t
 import uuid
 
@@ -18,6 +16,7 @@ from signalbus_relay._bookkeeper import Bookkeeper
 from signalbus_relay._condition import Condition
 from signalbus_relay._counts import Counts
 from signalbus_relay._crash import Caution
+from signalbus_relay._ending import Ending
 from signalbus_relay._flow import Setup
 from signalbus_relay._health import HealthServer
 from signalbus_relay._lanes import Lanes
@@ -30,21 +29,9 @@ if t.TYPE_CHECKING:
     from signalbus import SignalBus
     from signalbus.typing import SignalModel
 
-    from signalbus_relay._activity import Activity
-
 __all__ = ["Relay"]
 
 logger = logging.getLogger("signalbus.relay")
-
-#: How long lanes may take to end before it is reported what they are waited for, and
-#: what is kept of the grace for the end of everything else: its share, and the most.
-NOTICE_AFTER: t.Final = 0.3
-RESERVE: t.Final = 0.25
-MAX_RESERVE: t.Final = 2.0
-
-#: How long the end of everything else may take whatever the grace, in seconds: a row
-#: that is left behind would tell the next relay that this one had crashed.
-MIN_CLOSING: t.Final = 0.5
 
 
 class Relay:
@@ -143,10 +130,10 @@ class Relay:
                     self._supervise()
             except BaseException:  # nothing goes on behind the back of the caller
                 self._token.stop()
-                self._end(time.monotonic() + self._grace)
+                self._end()
                 raise
             _systemd.notify(_systemd.STOPPING)
-            return self._end(time.monotonic() + self._grace)
+            return self._end()
 
     def stop(self) -> None:
         """Let the relay end, after the bursts at hand. Any thread may call it."""
@@ -186,9 +173,11 @@ class Relay:
             self._lanes.wake,
             self._token,
         )
+        if not models:
+            self._warn_of_no_models()
+        self._bookkeeper.start(models)  # first: each lane waits for its row
         self._lanes.add(models)
         self._listeners.start()
-        self._bookkeeper.start()
 
     def _supervise(self) -> None:
         """Pick up new models, and stop if a lane has broken down."""
@@ -206,14 +195,30 @@ class Relay:
     _last_complaint = ""
 
     def _find_models(self) -> list[SignalModel]:
+        return [model for model in self._all_models() if self._is_chosen(model)]
+
+    def _all_models(self) -> list[SignalModel]:
         with self._app.app_context():
-            models = self._bus.get_signal_models()
-        return [
-            model
-            for model in models
-            if (not self._names or model.__name__ in self._names)
-            and model.__name__ not in self._exclude
-        ]
+            return self._bus.get_signal_models()
+
+    def _is_chosen(self, model: SignalModel) -> bool:
+        is_named = not self._names or model.__name__ in self._names
+        return is_named and model.__name__ not in self._exclude
+
+    def _warn_of_no_models(self) -> None:
+        """Log why there is nothing to send: that is probably a mistake."""
+        if names := ", ".join(model.__name__ for model in self._all_models()):
+            reason = (
+                "the names that it was given, and those to exclude, leave out all"
+                f" signal models of the app ({names}). Choose others."
+            )
+        else:
+            reason = (
+                "the app has no signal models. Import the modules that define them."
+            )
+        logger.warning(
+            "The relay of %s has nothing to send: %s", self._app.name, reason
+        )
 
     def _broker_up(self, broker: str) -> None:
         self._reports.broker_up(broker)
@@ -222,58 +227,13 @@ class Relay:
     def _is_announced(self, bind_key: str | None) -> bool:
         return self._listeners is not None and self._listeners.is_listening(bind_key)
 
-    def _end(self, deadline: float) -> int:
-        """End everything before *deadline*, and return the exit status."""
-        is_broken = not all(lane.is_alive for lane in self._lanes)
-        for lane in self._lanes:
-            lane.stop()
-        self._bookkeeper.release()
-        hanging = self._join(deadline - min(MAX_RESERVE, RESERVE * self._grace))
-        if hanging:
-            names = _names(hanging)
-            logger.error("The relay ends without waiting any longer for %s.", names)
-        is_sending = any(activity.is_sending for activity in hanging)
-        status = 1 if is_sending or is_broken else 0
-        deadline = max(deadline, time.monotonic() + MIN_CLOSING)
-        has_closed = self._close(deadline, is_clean=not status)
-        self._is_hanging = bool(hanging) or not has_closed
+    def _end(self) -> int:
+        """End everything within the grace, and return the exit status."""
+        services = [each for each in (self._listeners, self._health) if each]
+        ending = Ending(self._lanes, self._bookkeeper, services, self._grace)
+        status = ending.end()
+        self._is_hanging = ending.is_hanging
         return status
-
-    def _join(self, deadline: float) -> list[Activity]:
-        """Wait for the lanes, and return what those that are left are doing."""
-        self._wait_for_lanes(min(deadline, time.monotonic() + NOTICE_AFTER))
-        if busy := self._busy():
-            logger.warning(
-                "Stopping: waiting up to %.0f s for %s. A second signal ends the relay"
-                " at once.",
-                max(0.0, deadline - time.monotonic()),
-                _names(busy),
-            )
-        self._wait_for_lanes(deadline)
-        return self._busy()
-
-    def _wait_for_lanes(self, deadline: float) -> None:
-        for lane in self._lanes:
-            lane.join(deadline)
-
-    def _busy(self) -> list[Activity]:
-        return [activity for lane in self._lanes for activity in lane.busy]
-
-    def _close(self, deadline: float, *, is_clean: bool) -> bool:
-        """Close the rest, and return whether that was done before *deadline*.
-
-        :param is_clean: whether the relay's row is deleted.
-        """
-        closing = [
-            service.stop for service in (self._listeners, self._health) if service
-        ]
-        threads = [threading.Thread(target=stop, daemon=True) for stop in closing]
-        for thread in threads:
-            thread.start()
-        has_ended = self._bookkeeper.end(deadline, is_clean=is_clean)
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return has_ended and not any(thread.is_alive() for thread in threads)
 
     def _report(self) -> tuple[bool, dict[str, t.Any]]:
         states = self._listeners.states if self._listeners else dict
@@ -309,12 +269,6 @@ def _bus_of(app: Flask) -> SignalBus:
             f"The app {app.name!r} has no signal bus. Create one with `SignalBus(db)`."
         )
     return bus
-
-
-def _names(activities: t.Iterable[Activity]) -> str:
-    """Return the names of the models that are being worked on."""
-    models = [each.model for each in activities]
-    return ", ".join(dict.fromkeys(model.__name__ for model in models if model))
 
 
 def _count(number: int, what: str) -> str:

@@ -47,7 +47,7 @@ class FailedSignals:
             states = self._entries.states(connection, keys)
         except sa_exc.DBAPIError as error:
             if not is_passing(error):
-                self._memory.report_unusable(connection.engine, error)
+                self._memory.report_unusable(self._entries, connection, error)
             raise
         self._expects_parked = self._entries.has_numbers and _are_parked(keys, states)
         transaction = connection.get_transaction()

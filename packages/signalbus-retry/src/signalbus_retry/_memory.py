@@ -13,11 +13,12 @@ import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
 from signalbus.rows import SignalRows
+from signalbus.tables import find_table
 
 from signalbus_retry._entries import Entries
 from signalbus_retry._errors import is_passing
 from signalbus_retry._sweep import Sweeper
-from signalbus_retry._table import find_table
+from signalbus_retry._table import NAME
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -92,7 +93,7 @@ class Memory:
         """Return the entries of *model*; ``None`` if its metadata has no table."""
         if model not in self._entries:
             declaration = bus.declaration(model)
-            table = find_table(declaration.table.metadata)
+            table = find_table(declaration.table.metadata, NAME)
             if table is None:
                 return None
             self._entries[model] = Entries(declaration, table)
@@ -131,7 +132,7 @@ class Memory:
         except sa_exc.DBAPIError as error:
             if is_passing(error):
                 raise
-            self.report_unusable(connection.engine, error)
+            self.report_unusable(entries, connection, error)
             return None
         return entries
 
@@ -152,21 +153,25 @@ class Memory:
                 describe_error(error),
             )
 
-    def report_unusable(self, engine: sa.Engine, error: Exception) -> None:
+    def report_unusable(
+        self, entries: Entries, connection: sa.Connection, error: Exception
+    ) -> None:
         """Log that the table cannot be read or written, once in ten minutes.
 
         The database is asked again whether it has the table.
         """
+        engine, bind_key = connection.engine, entries.declaration.bind_key
         self._usable.discard(engine)
         now = time.monotonic()
         if now - self._logged.get(engine, -REMINDER_INTERVAL) < REMINDER_INTERVAL:
             return
         self._logged[engine] = now
         logger.error(
-            "The table signalbus_failure cannot be used: %s. Run `flask db migrate` and"
-            " `flask db upgrade`, or call db.create_all(). If it exists, grant SELECT,"
-            " INSERT and DELETE on it. Until then, failed signals do not wait, are not"
-            " counted and are not parked: each flush tries them again.",
+            "The table signalbus_failure%s cannot be used: %s. Run `flask db migrate`"
+            " and `flask db upgrade`, or call db.create_all(). If it exists, grant"
+            " SELECT, INSERT and DELETE on it. Until then, failed signals do not wait,"
+            " are not counted and are not parked: each flush tries them again.",
+            "" if bind_key is None else f" in the database {bind_key!r}",
             describe_error(error),
         )
 

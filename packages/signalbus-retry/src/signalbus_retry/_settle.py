@@ -54,7 +54,7 @@ def settle(
     except sa_exc.SQLAlchemyError as error:
         if is_passing(error):
             raise
-        memory.report_unusable(connection.engine, error)
+        memory.report_unusable(entries, connection, error)
         return None
     return {failure.key: _seconds(failure) for failure in failures}
 

@@ -10,8 +10,7 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 from signalbus import clock
-from signalbus import stopping
-from signalbus.retry import backoff
+from signalbus.retry import call_repeatedly
 from signalbus.retry import is_race
 from signalbus.rows import SignalRows
 
@@ -91,7 +90,7 @@ class Attempts:
 
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
         """
-        return _repeatedly(lambda: self._begin(key))
+        return call_repeatedly(lambda: self._begin(key), _TRIES, is_race)
 
     def _begin(self, key: PrimaryKey) -> BegunAttempt | None:
         unwritten = BegunAttempt(self, key, None, is_written=False)
@@ -145,11 +144,11 @@ class Attempts:
                     otherwise=None,
                 )
 
-        _repeatedly(attempt)
+        call_repeatedly(attempt, _TRIES, is_race)
 
     def settle(self, begun_by: t.Sequence[str]) -> int:
         """Count the attempts that others have begun, whose processes have ended."""
-        ended = _repeatedly(lambda: self._settle(begun_by))
+        ended = call_repeatedly(lambda: self._settle(begun_by), _TRIES, is_race)
         for failure in ended:
             self._log(failure)
         return len(ended)
@@ -196,7 +195,7 @@ class Attempts:
         except sa_exc.SQLAlchemyError as error:
             if is_passing(error):
                 raise
-            self.memory.report_unusable(connection.engine, error)
+            self.memory.report_unusable(entries, connection, error)
             return otherwise
 
     def _log(self, failure: Failure) -> None:
@@ -260,17 +259,6 @@ def settle_gone(
     :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
     """
     return sum(Attempts(bus, model, "").settle(relay_ids) for model in models)
-
-
-def _repeatedly(function: t.Callable[[], R]) -> R:
-    """Call *function*, again after growing waits while it loses races."""
-    for wait in backoff(_TRIES):
-        try:
-            return function()
-        except sa_exc.SQLAlchemyError as error:
-            if not is_race(error) or stopping.wait(wait):
-                raise
-    return function()
 
 
 def _is_due(entries: Entries, connection: sa.Connection, key: PrimaryKey) -> bool:
