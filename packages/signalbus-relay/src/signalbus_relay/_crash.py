@@ -18,6 +18,7 @@ from signalbus_relay._status import status_on
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
+    from signalbus import Declaration
     from signalbus import SignalBus
     from signalbus.stopping import StopToken
     from signalbus.typing import PrimaryKey
@@ -27,6 +28,10 @@ if t.TYPE_CHECKING:
 
 #: How many keys are read at a time.
 _WINDOW: t.Final = 1000
+
+#: From how many times as many signals as it has a burst is chosen, if they have ordering
+#: keys.
+BURSTS_AHEAD: t.Final = 4
 
 #: Takes an error that a flush has raised.
 Report: t.TypeAlias = t.Callable[[Exception], object]
@@ -72,7 +77,7 @@ class Caution:
             return False
         declaration = self._bus.declaration(model)
         careful = self._sender(model, report)
-        keys = careful.first(declaration.burst_count * bursts)
+        keys = careful.first(_at_risk(declaration) * bursts)
         # Only now: who is admitted to a broker that is down must probe it.
         return not keys or (
             self._bus.breakers.admits(declaration.sender) and careful.send(keys)
@@ -150,7 +155,7 @@ class CarefulSender:
                 sent = self._send(key)
                 if sent is None and self._is_down():
                     return False
-                if not sent and self._declaration.order_by:
+                if not sent and self._declaration.is_ordered:
                     break  # nothing behind it may be sent
         return True
 
@@ -168,7 +173,7 @@ class CarefulSender:
         if not keys or self._attempts is None:
             return keys
         held = self._attempts.held_back(connection, keys)
-        if self._declaration.order_by:
+        if self._declaration.is_ordered:
             blocking = (n for n, key in enumerate(keys) if held.get(key))
             keys = keys[: next(blocking, len(keys))]
         return [key for key in keys if key not in held]
@@ -198,3 +203,10 @@ class CarefulSender:
 
     def _is_down(self) -> bool:
         return not self._bus.breakers.is_closed(self._declaration.sender)
+
+
+def _at_risk(declaration: Declaration) -> int:
+    """Return how many of the first signals a burst may have been taken from."""
+    if declaration.ordering_key:
+        return declaration.burst_count * BURSTS_AHEAD
+    return declaration.burst_count

@@ -119,7 +119,7 @@ class Flow:
     def _flush(self) -> BaseException | None:
         """Flush once, and return what kept signals from being sent."""
         bus = self._setup.bus
-        flush = bus.flushordered if self._declaration.order_by else bus.flushmany
+        flush = bus.flushordered if self._declaration.is_ordered else bus.flushmany
         try:
             with self._setup.app.app_context():
                 self._setup.caution.send_suspects(self.model, self._report)

@@ -80,7 +80,7 @@ class Lanes:
     def _add(self, model: SignalModel) -> Lane | None:
         """Add *model* to its lane, and return the lane if it is new."""
         declaration = self._setup.bus.declaration(model)
-        is_ordered = bool(declaration.order_by)
+        is_ordered = declaration.is_ordered
         owner = model if is_ordered else declaration.sender
         key = (owner, declaration.bind_key, is_ordered)
         lane = self._lanes.get(key)
