@@ -29,8 +29,8 @@ if t.TYPE_CHECKING:
 #: How many keys are read at a time.
 _WINDOW: t.Final = 1000
 
-#: From how many times as many signals as it has a burst is chosen, if they have ordering
-#: keys.
+#: From how many times as many signals as it has a burst is chosen where signals have
+#: ordering keys.
 BURSTS_AHEAD: t.Final = 4
 
 #: Takes an error that a flush has raised.
