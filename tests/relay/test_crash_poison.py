@@ -16,6 +16,7 @@ from signalbus.stopping import StopToken
 from signalbus_relay._attempts import attempts_of
 from signalbus_relay._crash import CarefulSender
 from signalbus_relay._crash import Caution
+from signalbus_relay._crash import Turn
 from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
@@ -221,7 +222,12 @@ def declare(
 ) -> t.Callable[..., SignalModel]:
     """Declare a model with *attributes*, with signals pending that have *texts*."""
 
-    def make(*texts: str, is_ordered: bool = False, **attributes: t.Any) -> SignalModel:
+    def make(
+        *texts: str,
+        name: str = "Parcel",
+        is_ordered: bool = False,
+        **attributes: t.Any,
+    ) -> SignalModel:
         bus.autoflush = False
 
         def send_signalbus_message(cls: SignalModel, signal: Signal) -> None:
@@ -233,7 +239,7 @@ def declare(
             "signalbus_burst_count": 10,
             "send_signalbus_message": classmethod(send_signalbus_message),
         }
-        model: t.Any = type("Parcel", (db.Model,), {**fixed, **attributes})
+        model: t.Any = type(name, (db.Model,), {**fixed, **attributes})
         if is_ordered:
             model.signalbus_order_by = (model.text,)
         db.create_all()
@@ -340,7 +346,7 @@ def test_two_relays_send_nothing_twice(
     attempts = attempts_of(bus, model, "")
 
     def new_sender() -> CarefulSender:
-        return CarefulSender(bus, model, StopToken(), attempts, _ignore)
+        return CarefulSender(bus, model, Turn(StopToken()), attempts, _ignore)
 
     keys = new_sender().first(10)
     barrier = threading.Barrier(2)
@@ -359,6 +365,35 @@ def test_two_relays_send_nothing_twice(
     bus.flushmany()
 
     assert sorted(texts) == sorted(line.sent)
+
+
+def test_one_attempt_at_a_time_is_written_down(
+    app: Flask, db: SQLAlchemy, bus: SignalBus, declare: t.Any, line: Line, retry: t.Any
+) -> None:
+    """Whatever other lanes do: what ends the process must be the only suspect."""
+    models = [declare(*"abc", name=name) for name in ("Parcel", "Letter")]
+    caution = Caution(bus, StopToken(), lambda _: True)
+    written: list[int | None] = []
+    count = sa.select(sa.func.count()).select_from(
+        db.metadata.tables["signalbus_failure"]
+    )
+
+    def note(_: str) -> None:
+        with db.engine.connect() as connection:
+            written.append(connection.scalar(count))
+
+    def prepare(model: SignalModel) -> None:
+        with app.app_context():
+            caution.prepare(model, 1, _ignore)
+
+    line.on_send = note
+    threads = [threading.Thread(target=prepare, args=(each,)) for each in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [1] * 6 == written
 
 
 def _prepare(

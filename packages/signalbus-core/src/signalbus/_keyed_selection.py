@@ -138,34 +138,34 @@ class KeyedSelection:
         """Read the next window of queues, and leave out what is held back."""
         rows = self._rows
         keys = rows.keys_ahead(statements, connection, self._size)
-        queues = self._reader.read(connection, keys, rows.older)
-        free = self._free(connection, queues)
+        queues = self._free(
+            connection, self._reader.read(connection, keys, rows.older)
+        )
         rows.passed_keys(keys, self._size)
-        queues = [fit for queue in free if (fit := self._fit(queue, keys))]
-        if not rows.older:
-            self._leave_displaced(keys, queues)
-        self._queues = queues
+        window = set(map(tuple, keys))
+        self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
         self._width = max(MIN_QUEUES, len(self._queues) // BURSTS_AHEAD)
+        if not rows.older:
+            self._leave_displaced(window)
 
     def _free(self, connection: sa.Connection, queues: list[Queue]) -> list[Queue]:
         """Return what may be sent of *queues*: up to what was kept or is held back."""
-        queues = [queue for queue in queues if queue[0] not in self._kept]
-        if self._held is None or not queues:
+        held: t.Mapping[PrimaryKey, bool] = {}
+        if self._held is not None and queues:
+            keys = [key for queue in queues for key in queue]
+            held = self._held.among(connection, keys)
+        if not held and not self._kept:
             return queues
-        held = self._held.among(connection, [key for queue in queues for key in queue])
-        if not held:
-            return queues
-        free = [
-            [
-                key
-                for key in itertools.takewhile(lambda key: not held.get(key), queue)
-                if key not in held
-            ]
+
+        def is_free(key: PrimaryKey) -> bool:
+            return not held.get(key) and key not in self._kept
+
+        return [
+            [key for key in itertools.takewhile(is_free, queue) if key not in held]
             for queue in queues
         ]
-        return [queue for queue in free if queue]
 
-    def _fit(self, queue: Queue, window: t.Sequence[PrimaryKey]) -> Queue:
+    def _fit(self, queue: Queue, window: t.Container[PrimaryKey]) -> Queue:
         """Return what of *queue* is to be sent to get at the rows of the *window*."""
         if self._rows.is_exact:
             return list(itertools.takewhile(self._rows.has, queue))
@@ -174,13 +174,11 @@ class KeyedSelection:
             return queue[: last + 1] if last >= 0 else queue
         return queue
 
-    def _leave_displaced(
-        self, window: t.Sequence[PrimaryKey], queues: list[Queue]
-    ) -> None:
+    def _leave_displaced(self, window: set[PrimaryKey]) -> None:
         """Leave for later what older signals have taken the place of."""
-        listed = {key for queue in queues for key in queue}
-        if not listed.issubset(map(tuple, window)):
-            self._rows.leave(key for key in window if tuple(key) not in listed)
+        listed = {key for queue in self._queues for key in queue}
+        if not listed <= window:
+            self._rows.leave(window - listed)
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the heads of the next queues, and then what follows them."""

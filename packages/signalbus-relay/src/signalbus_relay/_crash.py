@@ -7,6 +7,7 @@ next relay knows which one it was.
 from __future__ import annotations
 
 import contextlib
+import threading
 import typing as t
 
 import sqlalchemy.exc as sa_exc
@@ -33,6 +34,9 @@ _WINDOW: t.Final = 1000
 #: ordering keys.
 BURSTS_AHEAD: t.Final = 4
 
+#: The longest time between two looks at whether to stop, in seconds.
+_LONGEST_NAP: t.Final = 0.1
+
 #: Takes an error that a flush has raised.
 Report: t.TypeAlias = t.Callable[[Exception], object]
 
@@ -55,6 +59,7 @@ class Caution:
         self._bus = bus
         self._token = token
         self._must_be_careful = must_be_careful
+        self._turn = Turn(token)
         self._attempts: dict[SignalModel, MaybeAttempts] = {}
 
     def prepare(self, model: SignalModel, bursts: int, report: Report) -> bool:
@@ -98,7 +103,7 @@ class Caution:
 
     def _sender(self, model: SignalModel, report: Report) -> CarefulSender:
         attempts = self._attempts_of(model)
-        return CarefulSender(self._bus, model, self._token, attempts, report)
+        return CarefulSender(self._bus, model, self._turn, attempts, report)
 
     def _attempts_of(self, model: SignalModel) -> MaybeAttempts:
         """Return the attempts of *model*, made once: nearly always, none is made."""
@@ -109,9 +114,34 @@ class Caution:
         return self._attempts[model]
 
 
+class Turn:
+    """Lets one thread at a time send a signal that may end the process.
+
+    Otherwise the attempts of all lanes would be written down when one of them ends the
+    process, and innocent signals would be parked with the culprit.
+    """
+
+    def __init__(self, token: StopToken) -> None:
+        self.token = token
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def taken(self) -> t.Iterator[bool]:
+        """Wait for the turn, and give whether it has come before the token stopped."""
+        while not self.token.is_stopping:
+            if self._lock.acquire(timeout=_LONGEST_NAP):
+                try:
+                    yield True
+                finally:
+                    self._lock.release()
+                return
+        yield False
+
+
 class CarefulSender:
     """Sends signals of one model one at a time.
 
+    :param turn: shared with the other senders of the process.
     :param attempts: writes each attempt down before it is made, if it is there.
     :param report: called with what could not be sent.
     """
@@ -120,13 +150,14 @@ class CarefulSender:
         self,
         bus: SignalBus,
         model: SignalModel,
-        token: StopToken,
+        turn: Turn,
         attempts: MaybeAttempts,
         report: Report,
     ) -> None:
         self._bus = bus
         self._model = model
-        self._token = token
+        self._turn = turn
+        self._token = turn.token
         self._attempts = attempts
         self._report = report
         self._declaration = bus.declaration(model)
@@ -150,9 +181,10 @@ class CarefulSender:
         """Send the signals with *keys*; return whether there is nothing left to do."""
         with self._token.active():
             for key in keys:
-                if self._token.is_stopping:
-                    return False
-                sent = self._send(key)
+                with self._turn.taken() as is_taken:
+                    if not is_taken:
+                        return False
+                    sent = self._send(key)
                 if sent is None and self._is_down():
                     return False
                 if not sent and self._declaration.is_ordered:
