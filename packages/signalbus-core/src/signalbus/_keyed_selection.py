@@ -138,9 +138,7 @@ class KeyedSelection:
         """Read the next window of queues, and leave out what is held back."""
         rows = self._rows
         keys = rows.keys_ahead(statements, connection, self._size)
-        queues = self._free(
-            connection, self._reader.read(connection, keys, rows.older)
-        )
+        queues = self._free(connection, self._reader.read(connection, keys, rows.older))
         rows.passed_keys(keys, self._size)
         window = set(map(tuple, keys))
         self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
