@@ -9,7 +9,9 @@ from signalbus._burst_size import BurstSize
 from signalbus._lock import LockingStatements
 from signalbus._lock_by_delete import DeletingStatements
 from signalbus._lock_by_key import KeyLockingStatements
-from signalbus._queues import queue_reader
+from signalbus._queues_by_join import LateralQueueReader
+from signalbus._queues_by_union import UnionQueueReader
+from signalbus._sql import key_conditions
 from signalbus._sql.deletes import DeleteStatement
 from signalbus._sql.deletes import needs_session
 from signalbus._sql.key_proof import KeyProof
@@ -59,7 +61,7 @@ class SignalTable:
             burst_size=BurstSize(declaration),
             key_proof=KeyProof(declaration, dialect.name, always=by_session),
             sent_values=SentValues(declaration.mapper, as_rows=declaration.as_rows),
-            queues=queue_reader(declaration, statements),
+            queues=_queue_reader(declaration, statements),
         )
 
     def unusable_keys(self) -> SignalModelError:
@@ -105,6 +107,17 @@ def _for_one_row(
     if is_plain and DeletingStatements.serve(declaration, dialect):
         return DeletingStatements(declaration, dialect)
     return statements
+
+
+def _queue_reader(
+    declaration: Declaration, statements: LockingStatements
+) -> QueueReader | None:
+    """Return what reads the queues of a model, if it has an ordering key."""
+    if not declaration.ordering_key:
+        return None
+    if statements.dialect in key_conditions.WITH_LATERAL:
+        return LateralQueueReader(declaration, statements)
+    return UnionQueueReader(declaration, statements)
 
 
 def _refuse_imprecise_keys(declaration: Declaration, dialect: sa.Dialect) -> None:

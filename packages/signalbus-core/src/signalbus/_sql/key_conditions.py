@@ -18,6 +18,10 @@ Params: t.TypeAlias = dict[str, t.Any]
 #: Databases that take all keys as one array parameter.
 WITH_ARRAYS = frozenset({"postgresql"})
 
+#: Databases whose joins may depend on the rows that they join. MariaDB has none such,
+#: and what works there works on MySQL.
+WITH_LATERAL = frozenset({"postgresql"})
+
 #: Databases whose planner uses an index for ``(a, b) > (x, y)``.
 WITH_ROW_COMPARISON = frozenset({"postgresql", "sqlite"})
 
