@@ -18,6 +18,9 @@ if t.TYPE_CHECKING:
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
 
 
+FLUSHES = ("flush", "flushmany", "flushordered")
+
+
 class PoisonError(Exception):
     """There is poison in it."""
 
@@ -246,7 +249,7 @@ def test_a_wrong_setting_is_told_in_a_line(
     """Whether it is ours or a plugin's: what it is and what to do, and no traceback."""
     monkeypatch.setenv(f"FLASK_{setting}", value)
 
-    for command in ("flush", "signals", "pending"):
+    for command in ("flush", "check", "signals", "pending"):
         outcome = terminal("--app", "loft", "signalbus", command)
 
         assert 1 == outcome.status
@@ -268,7 +271,7 @@ def test_misdeclared_models_are_refused(office: Office, flask: Flask) -> None:
     """A model that cannot work stops every command, with the model's name."""
     office.Parcel.signalbus_burst_count = 0
 
-    for command in ("flush", "flushmany", "flushordered", "signals", "pending"):
+    for command in (*FLUSHES, "check", "signals", "pending"):
         outcome = flask(command, *(["--repeat=1"] if "flush" in command else []))
 
         assert 1 == outcome.status

@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
 Terminal: t.TypeAlias = "t.Callable[..., Outcome]"
 
+FLUSHES = ("flush", "flushmany", "flushordered")
+
 PLUGIN = """
 from signalbus import hookimpl
 
@@ -68,7 +70,7 @@ def test_commands_are_listed_without_an_app(terminal: Terminal) -> None:
     outcome = terminal("signalbus", "--help")
 
     assert 0 == outcome.status
-    for command in ("flush", "flushmany", "flushordered", "pending", "signals"):
+    for command in (*FLUSHES, "check", "pending", "signals"):
         assert f"\n  {command} " in outcome.out
 
 
@@ -200,7 +202,7 @@ def test_apps_without_a_bus_are_told_what_to_do(
 ) -> None:
     """The remedy is in the message."""
     info = ScriptInfo(create_app=lambda: App("shop"))
-    for command in ("flush", "flushmany", "flushordered", "signals", "pending"):
+    for command in (*FLUSHES, "check", "signals", "pending"):
         with pytest.raises(SystemExit, match="1"):
             signalbus.main([command], obj=info)
 

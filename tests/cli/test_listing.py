@@ -75,6 +75,25 @@ def test_signals_names_brokers_and_expressions(
     assert line.endswith("name DESC, lower(name)")
 
 
+@pytest.mark.parametrize("has_order", [True, False])
+def test_signals_names_ordering_keys(
+    db: SQLAlchemy, bus: object, flask: Flask, has_order: bool
+) -> None:
+    """The key of an order is in front of it; without one, it stands alone."""
+
+    class Moved(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        account: Mapped[int] = mapped_column("account_id")
+        currency: Mapped[str]
+        signalbus_broker = "pigeons"
+        signalbus_order_by = (sa.desc("id"),) if has_order else ()
+        signalbus_ordering_key = ("account", "currency")
+
+    line = flask("signals").out.splitlines()[1]
+
+    assert line.endswith("by account, currency: id DESC" if has_order else "currency")
+
+
 def test_signals_marks_brokers_that_nobody_is(
     db: SQLAlchemy, bus: SignalBus, flask: Flask
 ) -> None:
@@ -132,7 +151,9 @@ def test_typos_in_models_are_shown(
     ]
 
 
-@pytest.mark.parametrize(("command", "out"), [("signals", ""), ("pending", TOTAL)])
+@pytest.mark.parametrize(
+    ("command", "out"), [("signals", ""), ("check", ""), ("pending", TOTAL)]
+)
 def test_an_app_without_signal_models_is_told_so(
     bus: object, flask: Flask, command: str, out: str
 ) -> None:

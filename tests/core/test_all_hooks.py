@@ -114,7 +114,7 @@ def test_every_hook_is_called(
 
 
 def _tell_story(bus: SignalBus, model: t.Any, broker: MemoryBroker) -> None:
-    """Send a signal, refuse one, lose the broker and find it again, lose the table."""
+    """Send a signal, refuse one, lose the broker and find it, check, lose the table."""
     bus.db.create_all()
     _commit(bus, model(id=1))
     broker.refuse(lambda signal: signal.id == 2)
@@ -124,6 +124,7 @@ def _tell_story(bus: SignalBus, model: t.Any, broker: MemoryBroker) -> None:
     _commit(bus, model(id=3))
     broker.available = True
     assert 2 == bus.flush()
+    bus.plugin_manager.hook.signalbus_check(bus=bus, models=[model])
     bus.db.drop_all()
     with pytest.raises(SignalBusError):
         bus.flush()

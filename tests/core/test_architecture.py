@@ -33,10 +33,10 @@ LAYERS = [
     },
     {"_settings", "plugins", "retry"},
     {"_sql.connections", "_sql.key_conditions", "_sql.missing_tables"},
-    {"_declare_key", "_send_waves"},
+    {"_declare_key", "_send_waves", "_sql.indexes"},
     {"_declare"},
     {"_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
-    {"_queues", "_settle", "_sql.deletes", "_sql.key_proof"},
+    {"_check", "_queues", "_settle", "_sql.deletes", "_sql.key_proof"},
     {"_queues_by_join", "_queues_by_union"},
     {
         "_burst_result",

@@ -7,6 +7,7 @@ import typing as t
 
 import click
 
+from signalbus_cli._check import find_problems
 from signalbus_cli._pending import Counts
 from signalbus_cli._run import run
 from signalbus_cli._table import describe_model
@@ -156,6 +157,28 @@ def pending(
         raise click.ClickException(_describe_excess(counts.pending, limit))
 
 
+@click.command()
+@names_argument
+@exclude_option
+def check(names: tuple[str, ...], exclude: tuple[str, ...]) -> None:
+    """Find what keeps signals from being sent, or makes it slow.
+
+    Prints a line for each problem, such as a missing broker, table or index, and what
+    to do about it. If there is any, the exit status is 1. Sends and changes nothing.
+
+    NAMES are the signal models to check; by default, all.
+    """
+    with bus_of_app() as bus:
+        models = select_models(bus, names, exclude)
+        problems = find_problems(bus, models)
+        known = models or bus.get_signal_models()
+    _warn_if_none(known)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
 def _describe_excess(count: int, limit: int) -> str:
     what = "1 signal is" if count == 1 else f"{count:,} signals are"
     return f"{what} pending, more than {limit:,}."
@@ -173,7 +196,7 @@ def _warn_if_none(models: t.Collection[SignalModel]) -> None:
 
 
 #: The commands of this distribution.
-COMMANDS = (flush, flushmany, flushordered, pending, signals)
+COMMANDS = (check, flush, flushmany, flushordered, pending, signals)
 
 
 def _flush(

@@ -25,7 +25,7 @@ def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
         _sender(bus, declaration),
         str(declaration.burst_count),
         "on" if bus.autoflush and declaration.autoflush else "off",
-        ", ".join(map(_expression, declaration.order_by)) or "-",
+        _order(declaration) or "-",
     )
 
 
@@ -40,6 +40,15 @@ def _sender(bus: SignalBus, declaration: Declaration) -> str:
         return "its send_signalbus_message()"
     missing = is_missing_broker(bus.plugin_manager, declaration.broker)
     return f"broker {declaration.broker!r}{' (not installed)' if missing else ''}"
+
+
+def _order(declaration: Declaration) -> str:
+    """Return the order; that of the signals of an ordering key behind the key."""
+    order = ", ".join(map(_expression, declaration.order_by))
+    if not declaration.ordering_key:
+        return order
+    key = f"by {', '.join(declaration.ordering_key)}"
+    return f"{key}: {order}" if order else key
 
 
 def _expression(expression: t.Any) -> str:

@@ -29,7 +29,7 @@ def signalbus_register_commands(group: AppGroup) -> None:
 
 
 @hookspec
-def signalbus_count_signals(  # type: ignore[empty-body]  # plugins return it
+def signalbus_count_signals(
     bus: Bus, models: t.Sequence[SignalModel]
 ) -> t.Mapping[str, t.Mapping[SignalModel, int]]:
     """Return counts that `flask signalbus pending` shows beside the pending signals.

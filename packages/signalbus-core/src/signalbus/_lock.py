@@ -11,7 +11,6 @@ import typing as t
 
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
-import sqlalchemy.sql.visitors as sa_visitors
 
 from signalbus._locked import Burst
 from signalbus._sql import key_conditions
@@ -19,6 +18,7 @@ from signalbus._sql.rows import attribute_names
 from signalbus._sql.rows import key_getter
 from signalbus._sql.rows import key_of_instance
 from signalbus._sql.rows import row_maker
+from signalbus._sql.sort_order import attached
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
@@ -102,7 +102,7 @@ class LockingStatements:
     def attached(self, order_by: t.Sequence[t.Any]) -> list[t.Any]:
         """Return the expressions of an order with the columns of the table."""
         table = self._mapper.local_table
-        return [_attached(expression, table) for expression in order_by]
+        return [attached(expression, table) for expression in order_by]
 
     @functools.cached_property
     def pending_count(self) -> sa.Select[t.Any]:
@@ -267,19 +267,3 @@ class LockingStatements:
             )
         rows = executor.execute(statement, params).all()
         return Burst(self._make_rows(rows), list(map(self._key_of_row, rows)))
-
-
-def _attached(expression: t.Any, table: t.Any) -> t.Any:
-    """Return *expression* with the columns of *table*.
-
-    The columns of a mixin are copied to the tables of its models. An order that a mixin
-    declares has the mixin's columns, which belong to no table.
-    """
-
-    def replace(element: t.Any, **_: object) -> t.Any:
-        if isinstance(element, sa.Column) and element.table is None:
-            return table.c[element.key]
-        return None
-
-    clause = getattr(expression, "__clause_element__", lambda: expression)()
-    return sa_visitors.replacement_traverse(clause, {}, replace)

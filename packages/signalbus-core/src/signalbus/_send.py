@@ -102,7 +102,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
             return _failed(self._bus, error, len(signals))
         if answer is None:
-            raise _no_broker(self._bus, self._declaration)
+            raise no_broker(self._bus, self._declaration)
         if answer is not True:
             wrong = _bad_answer(self._declaration, answer)
             return _failed(self._bus, wrong, len(signals))
@@ -236,7 +236,8 @@ def _failed(bus: Bus, error: Exception, count: int) -> Outcome:
     return Outcome(unknown=error, doubtful=range(count))
 
 
-def _no_broker(bus: Bus, declaration: Declaration) -> NoBrokerError:
+def no_broker(bus: Bus, declaration: Declaration) -> NoBrokerError:
+    """Return the error that no plugin is the broker which a model names."""
     names = plugins.broker_names(bus.plugin_manager)
     close = difflib.get_close_matches(declaration.broker or "", names, 1)
     remedy = (

@@ -7,6 +7,7 @@ import typing as t
 import flask
 
 from signalbus import _apps
+from signalbus import _check
 from signalbus import _discover
 from signalbus import _send
 from signalbus import _settings
@@ -73,7 +74,7 @@ class SignalBus(BusSettings):
         self._background = Background(self._flusher, self._apps.at_hand)
         manager = self.plugin_manager = make_plugin_manager(
             {
-                **{module.__name__: module for module in (_discover, _send, retry)},
+                **{each.__name__: each for each in (_check, _discover, _send, retry)},
                 "signalbus.background": self._background,
                 "signalbus.flush": self._flusher,
             }

@@ -59,9 +59,7 @@ def signalbus_tables(bus: Bus, metadata: sa.MetaData) -> None:
 
 
 @hookspec
-def signalbus_signal_models(  # type: ignore[empty-body]  # plugins return it
-    bus: Bus,
-) -> list[SignalModel]:
+def signalbus_signal_models(bus: Bus) -> list[SignalModel]:
     """Return the signal models that you know.
 
     Called whenever models are looked up. The order is kept and duplicates are dropped.
@@ -70,9 +68,7 @@ def signalbus_signal_models(  # type: ignore[empty-body]  # plugins return it
 
 
 @hookspec
-def signalbus_model_attributes(  # type: ignore[empty-body]  # plugins return it
-    bus: Bus,
-) -> t.Collection[str]:
+def signalbus_model_attributes(bus: Bus) -> t.Collection[str]:
     """Return the names of the attributes that you read from models.
 
     Called when there are new models. An attribute that begins with ``signalbus_`` and
@@ -81,9 +77,7 @@ def signalbus_model_attributes(  # type: ignore[empty-body]  # plugins return it
 
 
 @hookspec
-def signalbus_settings(  # type: ignore[empty-body]  # plugins return it
-    bus: Bus,
-) -> t.Collection[str]:
+def signalbus_settings(bus: Bus) -> t.Collection[str]:
     """Return the names of the settings that you read from an app's configuration.
 
     Called once for every app, before :func:`signalbus_init_app`, for the plugins that
@@ -156,10 +150,7 @@ def signalbus_burst_count(bus: Bus, model: SignalModel) -> int | None:
 
 @hookspec(firstresult=True)
 def signalbus_send_burst(
-    bus: Bus,
-    model: SignalModel,
-    signals: t.Sequence[Signal],
-    timeout: float | None,
+    bus: Bus, model: SignalModel, signals: t.Sequence[Signal], timeout: float | None
 ) -> bool | None:
     """Send *signals*, all of one *model*, and return ``True`` if all are confirmed.
 
@@ -179,7 +170,7 @@ def signalbus_send_burst(
 
 
 @hookspec
-def signalbus_message_headers(  # type: ignore[empty-body]  # plugins return it
+def signalbus_message_headers(
     bus: Bus, model: SignalModel, signals: t.Sequence[Signal]
 ) -> t.Sequence[t.Mapping[str, str]]:
     """Return headers that brokers add to the messages of *signals*.
@@ -295,4 +286,14 @@ def signalbus_broker_up(bus: Bus, broker: str, seconds: float) -> None:
     Called once, after the broker has confirmed something, or when the breaker was
     reset. *seconds* is the time for which the breaker was open. Otherwise like
     :func:`signalbus_broker_down`.
+    """
+
+
+@hookspec
+def signalbus_check(bus: Bus, models: t.Sequence[SignalModel]) -> list[str]:
+    """Return what is wrong with what your plugin needs for *models*; maybe nothing.
+
+    Called by `flask signalbus check`, in an app context. A problem is one text: the
+    fact, then the remedy, with the name of the model. Look only: send and change
+    nothing. An exception is reported as a problem, and the other plugins are called.
     """

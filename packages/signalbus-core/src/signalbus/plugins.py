@@ -11,6 +11,7 @@ import pluggy
 
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
@@ -73,8 +74,8 @@ class PluginManager(pluggy.PluginManager):
         """Let each implementation of *hook* fail alone, now and in future.
 
         If an implementation raises one of *errors*, *failed* is called with the name of
-        its plugin and the error. The others are called, in pluggy's order. What a
-        wrapper raises is raised as always.
+        its plugin and the error, and answers in its place; ``None`` is no answer. The
+        others are called, in pluggy's order. What a wrapper raises is raised as always.
         """
         self._isolated[hook] = (failed, errors)
         self._guard(hook, self._implementations(hook))
@@ -121,6 +122,7 @@ def make_plugin_manager(own: t.Mapping[str, object]) -> PluginManager:
     manager.add_hookspecs(hookspecs)
     for notification in NOTIFICATIONS:
         manager.isolate(notification, _log_failure(notification))
+    manager.isolate("signalbus_check", _as_problem)
     for name, plugin in own.items():
         manager.register(plugin, name)
     for entry_point in _installed():
@@ -194,8 +196,7 @@ def _guarded(
         try:
             return function(*args)
         except errors as error:
-            failed(plugin_name(manager, implementation), error)
-            return None
+            return failed(plugin_name(manager, implementation), error)
 
     return guarded
 
@@ -205,6 +206,15 @@ def _log_failure(hook: str) -> Failed:
         logger.error("The plugin %r failed in %s.", plugin, hook, exc_info=error)
 
     return log
+
+
+def _as_problem(plugin: str, error: BaseException) -> list[str]:
+    return [
+        (
+            f"The plugin {plugin!r} failed in signalbus_check: {describe_error(error)}."
+            " Repair it, or uninstall its distribution."
+        )
+    ]
 
 
 def plugin_name(manager: pluggy.PluginManager, implementation: pluggy.HookImpl) -> str:

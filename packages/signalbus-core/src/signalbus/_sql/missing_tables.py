@@ -32,12 +32,7 @@ def explained(db: SQLAlchemy, declaration: Declaration, error: Exception) -> Exc
     engine = db.engines.get(declaration.bind_key)
     if engine is None:
         return error
-    for table in _missing(declaration, engine):
-        missing = MissingTableError(
-            f"The table {table.fullname} of the signal model"
-            f" {declaration.model.__name__} is missing. Run `flask db migrate` and"
-            " `flask db upgrade`, or call db.create_all()."
-        )
+    for missing in _ask(engine, declaration):
         missing.__cause__ = error
         return missing
     return error
@@ -55,6 +50,20 @@ def explaining(db: SQLAlchemy, declaration: Declaration) -> t.Iterator[None]:
         raise explanation from error
 
 
+def find(inspector: sa.Inspector, declaration: Declaration) -> list[MissingTableError]:
+    """Return an error for each table of a model that its database does not have."""
+    return [
+        MissingTableError(
+            f"The table {table.fullname} of the signal model"
+            f" {declaration.model.__name__} is missing. Run `flask db migrate` and"
+            " `flask db upgrade`, or call db.create_all()."
+        )
+        for table in declaration.mapper.tables
+        if isinstance(table, sa.Table)
+        and not inspector.has_table(table.name, schema=table.schema)
+    ]
+
+
 def _is_about_a_table(error: Exception) -> bool:
     return isinstance(error, sa_exc.DBAPIError) and (
         errors.sqlstate(error) == SQLSTATE
@@ -63,15 +72,8 @@ def _is_about_a_table(error: Exception) -> bool:
     )
 
 
-def _missing(declaration: Declaration, engine: sa.Engine) -> list[sa.Table]:
-    """Return the tables of a model that its database does not have."""
+def _ask(engine: sa.Engine, declaration: Declaration) -> list[MissingTableError]:
     try:
-        inspector = sa.inspect(engine)
-        return [
-            table
-            for table in declaration.mapper.tables
-            if isinstance(table, sa.Table)
-            and not inspector.has_table(table.name, schema=table.schema)
-        ]
+        return find(sa.inspect(engine), declaration)
     except sa_exc.SQLAlchemyError:
         return []  # the first error says more

@@ -1,4 +1,4 @@
-"""Sort by what an inner query has sorted by, in the query around it."""
+"""Take orders apart: the expressions of an ORDER BY, and their directions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 import sqlalchemy.sql.operators as sa_operators
+import sqlalchemy.sql.visitors as sa_visitors
 
 _DIRECTIONS: dict[t.Any, t.Callable[[t.Any], t.Any]] = {
     sa_operators.asc_op: sa.asc,
@@ -16,7 +17,10 @@ _DIRECTIONS: dict[t.Any, t.Callable[[t.Any], t.Any]] = {
 
 
 class SortOrder:
-    """The expressions of an ORDER BY, apart from their directions."""
+    """The expressions of an ORDER BY, apart from their directions.
+
+    The query around one that has sorted by them can so sort by them again.
+    """
 
     def __init__(self, order_by: t.Sequence[t.Any]) -> None:
         split = [_split(expression) for expression in order_by]
@@ -32,6 +36,22 @@ class SortOrder:
                 column = direction(column)  # noqa: PLW2901 wrapped step by step
             order.append(column)
         return order
+
+
+def attached(expression: t.Any, table: t.Any) -> t.Any:
+    """Return *expression* with the columns of *table*.
+
+    The columns of a mixin are copied to the tables of its models. An order that a mixin
+    declares has the mixin's columns, which belong to no table.
+    """
+
+    def replace(element: t.Any, **_: object) -> t.Any:
+        if isinstance(element, sa.Column) and element.table is None:
+            return table.c[element.key]
+        return None
+
+    clause = getattr(expression, "__clause_element__", lambda: expression)()
+    return sa_visitors.replacement_traverse(clause, {}, replace)
 
 
 def _split(expression: t.Any) -> tuple[t.Any, list[t.Callable[[t.Any], t.Any]]]:
