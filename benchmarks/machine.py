@@ -44,6 +44,12 @@ EMPTY_AND_REST = {
     "sqlite": ("DELETE FROM signals", "VACUUM", "ANALYZE"),
 }
 
+#: What adds an ordering key.
+ORDERING_KEY = (
+    "ALTER TABLE signals ADD account integer NOT NULL GENERATED ALWAYS AS ({}) STORED",
+    "CREATE INDEX ix_signals_queue ON signals (account, id)",
+)
+
 #: Doubles the rows, in the order of their keys, up to a number.
 DOUBLE = sa.text("""
 INSERT INTO signals (id, payload)
@@ -90,6 +96,12 @@ class Database:
             for statement in rest:
                 with contextlib.suppress(sa.exc.DBAPIError):  # it may take a superuser
                     connection.exec_driver_sql(statement)
+
+    def add_ordering_key(self, expression: str) -> None:
+        """Give signals a key, of their ids, and the index of their queues."""
+        with self.engine.connect() as connection:
+            for statement in ORDERING_KEY:
+                connection.exec_driver_sql(statement.format(expression))
 
     def pending(self) -> int:
         """Return how many signals are pending."""

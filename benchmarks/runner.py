@@ -49,6 +49,8 @@ def _measure(case: spec.Case, subject: spec.Subject) -> tuple[float, float, floa
     """Return seconds, processor seconds and MiB, of all processes together."""
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(machine.new_database(case.database))
+        if case.ordering_key:
+            database.add_ordering_key(case.ordering_key)
         queue = ""
         empty_queue: t.Callable[[], int] = lambda: case.size  # noqa: E731 no queue
         if case.queue:

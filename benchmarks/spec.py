@@ -79,6 +79,7 @@ class Case:
     #: What surrounds the work, once the table is filled.
     prepare: t.Callable[[Database], t.ContextManager[object]] = contextlib.nullcontext
     queue: bool = False  # of RabbitMQ, which gets all signals
+    ordering_key: str = ""  # SQL that makes the key of a signal from its id
     processes: int = 1  # which share the work
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.cases import background
 from benchmarks.cases import database
+from benchmarks.cases import ordering
 from benchmarks.cases import rabbitmq
 from benchmarks.cases import relay
 from benchmarks.cases import retry
@@ -13,6 +14,7 @@ CASES = (
     *database.CASES,
     *rabbitmq.CASES,
     *retry.CASES,
+    *ordering.CASES,
     *background.CASES,
     *relay.CASES,
 )

@@ -43,13 +43,7 @@ def executed(db: SQLAlchemy, app_ctx: object, new_order_paid: t.Any) -> list[str
     db.create_all()
     db.session.execute(sa.insert(order_paid), [{"amount": 1}] * 4)
     db.session.commit()
-    statements: list[str] = []
-    sa.event.listen(
-        db.engine,
-        "before_cursor_execute",
-        lambda _, __, text, *rest: statements.append(_on_one_line(text)),
-    )
-    return statements
+    return _recorded(db)
 
 
 @pytest.mark.databases
@@ -66,6 +60,42 @@ def test_a_burst_executes_what_the_page_shows(
     statements = list(map(_on_one_line, shown.split(";")))
 
     assert statements == executed[len(statements) :][: len(statements)]
+
+
+@pytest.fixture
+def executed_by_key(db: SQLAlchemy, app_ctx: object) -> list[str]:
+    """Record a signal of an ordering key, and keep what is executed from now on."""
+
+    class BalanceChanged(db.Model):  # type: ignore[misc, name-defined]
+        signalbus_ordering_key = "account_id"
+        id = db.Column(db.Integer, primary_key=True)
+        account_id = db.Column(db.Integer, nullable=False)
+
+        @classmethod
+        def send_signalbus_message(cls, signal: object) -> None:
+            """Confirm at once."""
+
+    db.create_all()
+    db.session.execute(sa.insert(BalanceChanged), [{"account_id": 7}] * 2)
+    db.session.commit()
+    return _recorded(db)
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_ordering_key_executes_what_the_page_shows(
+    bus: SignalBus,
+    executed_by_key: list[str],
+    manual: t.Callable[[str], str],
+    database: str,
+) -> None:
+    """What reads the window of queues, in the order of the page."""
+    bus.flushmany()
+    block = rf"<!-- {database}, with an ordering key -->\n```sql\n(.*?);\n```"
+    (shown,) = re.findall(block, manual("databases"), re.DOTALL)
+    statements = list(map(_on_one_line, shown.split(";")))
+
+    executed = dict.fromkeys(each for each in executed_by_key if each in statements)
+    assert statements == list(executed)
 
 
 @pytest.fixture
@@ -116,5 +146,17 @@ def test_privileges_of_the_page_suffice(relay: SignalBus) -> None:
     assert 4 == relay.flushmany()
 
 
+def _recorded(db: SQLAlchemy) -> list[str]:
+    """Return the statements that are executed from now on."""
+    statements: list[str] = []
+    sa.event.listen(
+        db.engine,
+        "before_cursor_execute",
+        lambda _, __, text, *rest: statements.append(_on_one_line(text)),
+    )
+    return statements
+
+
 def _on_one_line(statement: str) -> str:
-    return " ".join(statement.split())
+    line = " ".join(statement.split())
+    return line.replace("( ", "(").replace(" )", ")")

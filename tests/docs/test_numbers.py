@@ -6,24 +6,41 @@ import re
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 from signalbus import SignalBus
 from signalbus import SignalModelError
 from signalbus import _flush
+from signalbus import _keyed_selection
+from signalbus import _lock_queues
+from signalbus import _queues
 from signalbus import _report
+from signalbus import _select
 from signalbus import breakers
 
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
-#: What the page on failures says, and what stands behind it.
-SENTENCES = {
-    "up to seven times, by autoflush three times": (
+#: What the pages say, and what stands behind it.
+SENTENCES: dict[tuple[str, str], tuple[t.Any, t.Any]] = {
+    ("failures", "up to seven times, by autoflush three times"): (
         (7, 3),
         (_flush.TRIES, _flush.AUTOFLUSH_TRIES),
     ),
-    "half a second at first": (0.5, breakers.FIRST),
-    "up to half a minute": (30, breakers.MAX),
-    "the first three of them": (3, _report.MAX_NAMED),
+    ("failures", "half a second at first"): (0.5, breakers.FIRST),
+    ("failures", "up to half a minute"): (30, breakers.MAX),
+    ("failures", "the first three of them"): (3, _report.MAX_NAMED),
+    ("ordering", "up to 10 of each"): (10, _flush.MAX_OLDER),
+    ("ordering", "a quarter of a second"): (0.25, _flush.KEY_WAIT),
+    ("ordering", "up to 100 signals of one queue"): (100, _lock_queues.MAX_WAVES),
+    ("databases", "as many as four bursts have, between 1,000 and 4,000"): (
+        (4, 1000, 4000),
+        (
+            _keyed_selection.BURSTS_AHEAD,
+            _select.KEYS_AHEAD,
+            _select.MAX_KEYS_AHEAD,
+        ),
+    ),
+    ("databases", "in statements of up to 64"): (64, max(_queues.BRANCHES)),
 }
 
 SEND = {"send_signalbus_message": lambda self: None}
@@ -40,17 +57,19 @@ MISDECLARED: list[dict[str, t.Any]] = [
     {**SEND, "signalbus_burst_count": 0},
     {**SEND, "signalbus_autoflush": "no"},
     {**SEND, "signalbus_order_by": "id"},
+    {**SEND, "signalbus_ordering_key": "acount"},
+    {**SEND, "signalbus_ordering_key": "data", "data": sa.Column(sa.JSON)},
 ]
 
 
-@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize(("page_name", "sentence"), SENTENCES)
 def test_numbers_are_those_of_the_code(
-    manual: t.Callable[[str], str], sentence: str
+    manual: t.Callable[[str], str], page_name: str, sentence: str
 ) -> None:
-    """The page tells how often and how long."""
-    told, real = SENTENCES[sentence]
+    """The page tells how often, how long and how many."""
+    told, real = SENTENCES[page_name, sentence]
 
-    assert sentence in " ".join(manual("failures").split())
+    assert sentence in " ".join(manual(page_name).split())
     assert told == real
 
 

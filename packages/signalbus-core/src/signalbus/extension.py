@@ -152,7 +152,8 @@ class SignalBus(BusSettings):
 
         Signals recorded while it runs are left alone. Signals that others are sending
         at the moment, by autoflush or by another flush, are waited for: those that
-        have not gone when the others let go of them are sent.
+        have not gone when the others let go of them are sent. With an ordering key, so
+        are the signals behind them that have the same one.
 
         The keys of all pending signals are held in memory; for very many signals use
         :meth:`flushmany`.
@@ -179,6 +180,9 @@ class SignalBus(BusSettings):
         primary key once, so signals recorded meanwhile are sent if their keys come
         later.
 
+        A model with an ordering key is sent key by key, each in its order. Keys that
+        others are sending are passed over, and tried again while anything else is sent.
+
         :param models: the signal models to flush; all, if not given.
         :raises: as :meth:`flush` does.
         """
@@ -192,6 +196,9 @@ class SignalBus(BusSettings):
         Returns how many were sent. A signal that cannot be sent stops its model, since
         the order is the point; other models go on. Signals that another flush has
         locked are waited for. Turn autoflush off for models whose order matters.
+
+        With an ordering key, a signal that cannot be sent stops its key only, and no
+        other way of sending breaks the order.
 
         :param models: the signal models to flush; all, if not given.
         :raises: as :meth:`flush` does.
