@@ -12,7 +12,7 @@ from signalbus import SignalModelError
 from signalbus import _flush
 from signalbus import _keyed_selection
 from signalbus import _lock_queues
-from signalbus import _queues
+from signalbus import _queues_by_union
 from signalbus import _report
 from signalbus import _select
 from signalbus import breakers
@@ -40,7 +40,7 @@ SENTENCES: dict[tuple[str, str], tuple[t.Any, t.Any]] = {
             _select.MAX_KEYS_AHEAD,
         ),
     ),
-    ("databases", "in statements of up to 64"): (64, max(_queues.BRANCHES)),
+    ("databases", "in statements of up to 64"): (64, max(_queues_by_union.BRANCHES)),
 }
 
 SEND = {"send_signalbus_message": lambda self: None}
