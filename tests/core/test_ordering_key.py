@@ -1040,6 +1040,27 @@ def test_one_key_only_is_sent_in_one_run(
 
 @pytest.mark.databases
 @some_ways
+def test_burst_for_which_there_is_no_time_goes_on_in_the_next(
+    new_event: t.Any,
+    post: t.Any,
+    run: t.Any,
+    wire: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    """What is locked for its turn is let go of, and sent, by the same run."""
+    monkeypatch.setattr("signalbus._send_waves.MAX_SECONDS", 0)
+    model = new_event(form="row", burst=True, signalbus_burst_count=100)
+    post(model, *texts_of("abc", 4))
+
+    assert 12 == run(way, model)
+    assert [[f"{key}{number}" for key in "abc"] for number in (1, 2, 3, 4)] == [
+        list(call) for call in wire.attempts
+    ]
+
+
+@pytest.mark.databases
+@some_ways
 def test_models_without_a_key_are_as_before(
     new_model: t.Any, record: t.Any, run: t.Any, wire: t.Any, way: str
 ) -> None:

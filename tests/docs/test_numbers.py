@@ -11,10 +11,10 @@ from signalbus import SignalBus
 from signalbus import SignalModelError
 from signalbus import _flush
 from signalbus import _keyed_selection
-from signalbus import _lock_queues
 from signalbus import _queues_by_union
 from signalbus import _report
 from signalbus import _select
+from signalbus import _send_waves
 from signalbus import breakers
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,7 @@ SENTENCES: dict[tuple[str, str], tuple[t.Any, t.Any]] = {
     ("failures", "the first three of them"): (3, _report.MAX_NAMED),
     ("ordering", "up to 10 of each"): (10, _flush.MAX_OLDER),
     ("ordering", "a quarter of a second"): (0.25, _flush.KEY_WAIT),
-    ("ordering", "up to 100 signals of one queue"): (100, _lock_queues.MAX_WAVES),
+    ("ordering", "when the burst has taken one second"): (1, _send_waves.MAX_SECONDS),
     ("databases", "as many as four bursts have, between 1,000 and 4,000"): (
         (4, 1000, 4000),
         (

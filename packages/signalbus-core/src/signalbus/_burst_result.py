@@ -51,6 +51,12 @@ class BurstResult:
         positions = self.outcome.doubtful if self.outcome else ()
         return [self.burst.keys[position] for position in sorted(positions)]
 
+    def untimely(self) -> list[PrimaryKey]:
+        """Return the keys of the signals for which the burst had no time."""
+        if self.outcome is None or self.outcome.unavailable is not None:
+            return []
+        return [self.burst.keys[position] for position in self.outcome.untried]
+
     def left(self) -> list[PrimaryKey]:
         """Return the keys of the signals that stay pending."""
         gone = set(self.confirmed)

@@ -221,7 +221,7 @@ class KeyedSelection:
         gone = set(result.confirmed).difference(result.undeleted)
         # What is doubtful is sent alone, before this goes on.
         self._has_sent = self._has_sent or bool(gone or result.doubtful())
-        locked = set(result.locked.keys)
+        locked = set(result.locked.keys).difference(result.untimely())
         failed = {*result.failed(), *result.undeleted}
         going_on = []
         for queue in self._tried:

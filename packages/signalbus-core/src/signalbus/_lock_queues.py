@@ -15,9 +15,6 @@ if t.TYPE_CHECKING:
     from signalbus._sql.executors import Executor
     from signalbus.typing import PrimaryKey
 
-#: How many signals of one queue a burst has at most. Each of them is waited for.
-MAX_WAVES = 100
-
 
 def lock_heads(
     statements: LockingStatements,
@@ -63,9 +60,13 @@ def lock_behind(
 
 def wave_by_wave(queues: t.Sequence[Queue], n: int) -> list[PrimaryKey]:
     """Return the first *n* keys: all heads, then the second one of each queue, ..."""
-    waves = itertools.zip_longest(*[queue[: min(n, MAX_WAVES)] for queue in queues])
-    keys = (key for wave in waves for key in wave if key is not None)
-    return list(itertools.islice(keys, n))
+    keys: list[PrimaryKey] = []
+    depth = 0
+    while queues and len(keys) < n:
+        keys += [queue[depth] for queue in queues]
+        depth += 1
+        queues = [queue for queue in queues if len(queue) > depth]
+    return keys[:n]
 
 
 def _joined(one: Burst, other: Burst) -> Burst:

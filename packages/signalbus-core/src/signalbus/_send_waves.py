@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from signalbus._outcome import ALL_SENT
@@ -9,6 +10,9 @@ from signalbus._outcome import Outcome
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Signal
+
+#: For how long a burst begins another wave, in seconds: its rows are locked meanwhile.
+MAX_SECONDS = 1.0
 
 Send: t.TypeAlias = "t.Callable[[t.Sequence[Signal]], Outcome]"
 
@@ -19,14 +23,16 @@ def send_in_waves(
     """Send the first signal of each queue, then the second of each, and so on.
 
     A queue whose signal was not confirmed leaves the following waves. If the broker
-    cannot be reached, there are none.
+    cannot be reached, there are none. What there is no time for stays untried.
 
     :param send: sends the signals of one wave.
     :param queues: for each signal, the number of its queue.
     """
     outcome = _WaveOutcome(queues)
-    for wave in _waves(queues):
-        positions = outcome.going_on(wave)
+    until = time.monotonic() + MAX_SECONDS
+    for number, wave in enumerate(_waves(queues)):
+        is_late = number > 0 and time.monotonic() >= until
+        positions = outcome.going_on(wave, is_late=is_late)
         if positions:
             outcome.add(positions, send([signals[each] for each in positions]))
     return outcome.of_all()
@@ -59,9 +65,9 @@ class _WaveOutcome:
         self._unavailable: Exception | None = None
         self._unknown: Exception | None = None
 
-    def going_on(self, wave: list[int]) -> list[int]:
+    def going_on(self, wave: list[int], *, is_late: bool) -> list[int]:
         """Return what may be sent of a *wave*."""
-        if self._unavailable is not None:
+        if is_late or self._unavailable is not None:
             self._untried += wave
             return []
         if not self._stuck:
@@ -87,7 +93,7 @@ class _WaveOutcome:
 
     def of_all(self) -> Outcome:
         """Return what became of all signals."""
-        if not self._stuck:
+        if not self._stuck and not self._untried:
             return ALL_SENT
         return Outcome(
             failures=self._failures,
