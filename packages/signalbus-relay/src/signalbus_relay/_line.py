@@ -94,6 +94,7 @@ def _listen_to_disposal(
     SQLAlchemy calls the events of an engine that has listeners for each statement. That
     slows commits down by a twentieth. But it calls this one event in any case.
     """
-    has_events = engine._has_events  # noqa: SLF001 there is no public way
+    has_events = getattr(engine, "_has_events", True)  # there is no public way
     sa.event.listen(engine, "engine_disposed", listener)
-    engine._has_events = has_events  # noqa: SLF001 as above
+    if not has_events:
+        engine._has_events = False  # noqa: SLF001 as above
