@@ -27,6 +27,7 @@ from signalbus._select import KEYS_AHEAD
 from signalbus._select import MAX_KEYS_AHEAD
 from signalbus._select import MAX_WINDOWS
 from signalbus._sql import connections
+from signalbus._sql import executors
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -113,8 +114,11 @@ class KeyedSelection:
 
     @property
     def must_read_ahead(self) -> bool:
-        """Whether to call :meth:`read_ahead` before rows are taken."""
-        return not self._queues
+        """Whether to call :meth:`read_ahead` before rows are taken.
+
+        An autoflush, which has few of them, spares itself that transaction.
+        """
+        return not self._queues and not self._rows.older
 
     def read_ahead(
         self, statements: LockingStatements, connection: sa.Connection
@@ -123,9 +127,6 @@ class KeyedSelection:
 
         There may be none.
         """
-        if self._rows.done:
-            self._rows.go_again()
-            self._has_sent = False
         with connections.transaction(connection):
             for _ in range(MAX_WINDOWS):
                 self._read_window(statements, connection)
@@ -137,6 +138,9 @@ class KeyedSelection:
     ) -> None:
         """Read the next window of queues, and leave out what is held back."""
         rows = self._rows
+        if rows.done:
+            rows.go_again()
+            self._has_sent = False
         keys = rows.keys_ahead(statements, connection, self._size)
         queues = self._free(connection, self._reader.read(connection, keys, rows.older))
         rows.passed_keys(keys, self._size)
@@ -181,6 +185,8 @@ class KeyedSelection:
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the heads of the next queues, and then what follows them."""
         self._found = {}
+        if not self.done and not self._queues:
+            self._read_window(statements, executors.connection_of(executor))
         width = min(n, self._width)
         tried = self._tried = self._queues[: 1 if statements.deletes else TRIED * width]
         heads = lock_heads(statements, executor, tried, width)
