@@ -37,7 +37,7 @@ LAYERS = [
     {"_declare"},
     {"_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
     {"_check", "_queues", "_settle", "_sql.deletes", "_sql.key_proof"},
-    {"_queues_by_join", "_queues_by_union"},
+    {"_free_queues", "_queues_by_join", "_queues_by_union"},
     {
         "_burst_result",
         "_burst_size",

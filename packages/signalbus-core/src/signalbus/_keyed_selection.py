@@ -20,6 +20,7 @@ import itertools
 import typing as t
 
 from signalbus import stopping
+from signalbus._free_queues import FreeQueues
 from signalbus._lock_queues import lock_behind
 from signalbus._lock_queues import lock_heads
 from signalbus._lock_queues import wave_by_wave
@@ -71,6 +72,7 @@ class KeyedSelection:
         self.ended = False
         self._rows = rows
         self._reader = reader
+        self._free = FreeQueues(reader, held, kept)
         self._held = held
         self._kept = kept
         self._burst_count = burst_count
@@ -138,7 +140,7 @@ class KeyedSelection:
         """Read the next window of queues, and leave out what is held back."""
         rows = self._rows
         keys = rows.keys_ahead(statements, connection, self._size)
-        queues = self._free(connection, self._reader.read(connection, keys, rows.older))
+        queues = self._free.read(connection, keys, rows.older)
         rows.passed_keys(keys, self._size)
         window = set(map(tuple, keys))
         self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
@@ -146,30 +148,13 @@ class KeyedSelection:
         if not rows.older:
             self._leave_displaced(window)
 
-    def _free(self, connection: sa.Connection, queues: list[Queue]) -> list[Queue]:
-        """Return what may be sent of *queues*: up to what was kept or is held back."""
-        held: t.Mapping[PrimaryKey, bool] = {}
-        if self._held is not None and queues:
-            keys = [key for queue in queues for key in queue]
-            held = self._held.among(connection, keys)
-        if not held and not self._kept:
-            return queues
-
-        def is_free(key: PrimaryKey) -> bool:
-            return not held.get(key) and key not in self._kept
-
-        return [
-            [key for key in itertools.takewhile(is_free, queue) if key not in held]
-            for queue in queues
-        ]
-
-    def _fit(self, queue: Queue, window: t.Container[PrimaryKey]) -> Queue:
+    def _fit(self, queue: Queue, window: t.Collection[PrimaryKey]) -> Queue:
         """Return what of *queue* is to be sent to get at the rows of the *window*."""
         if self._rows.is_exact:
             return list(itertools.takewhile(self._rows.has, queue))
         if self._rows.older:
             last = max((n for n, key in enumerate(queue) if key in window), default=-1)
-            return queue[: last + 1] if last >= 0 else queue
+            return queue[: last + 1 if last >= 0 else len(window) + self._rows.older]
         return queue
 
     def _leave_displaced(self, window: set[PrimaryKey]) -> None:

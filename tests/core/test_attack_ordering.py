@@ -1,0 +1,138 @@
+"""Models with an ordering key, in circumstances that their queues do not expect.
+
+The text of a signal is its key and its number: "a1" is the first signal of the key "a".
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from signalbus import hookimpl
+
+if t.TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+    from signalbus import SignalBus
+    from signalbus.typing import PrimaryKey
+    from signalbus.typing import Signal
+    from signalbus.typing import SignalModel
+
+METHODS = ["flush", "flushmany", "flushordered"]
+
+every_method = pytest.mark.parametrize("method", METHODS)
+
+pytestmark = pytest.mark.databases
+
+
+class Skips:
+    """Lets others pass the signals of every model that have certain numbers."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.numbers: t.Container[int] = ()
+
+    @hookimpl
+    def signalbus_held_back(self) -> t.Any:
+        """Return itself."""
+        return self
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> dict[PrimaryKey, bool]:
+        """Return those of *keys* that are held back."""
+        return {key: False for key in keys if key[0] in self.numbers}
+
+
+@pytest.fixture
+def skips(bus: SignalBus) -> Skips:
+    """Register a plugin that holds back what it is told to."""
+    skips = Skips()
+    bus.plugin_manager.register(skips)
+    return skips
+
+
+@pytest.fixture
+def new_event(new_model: t.Any) -> t.Callable[..., SignalModel]:
+    """Declare a signal model that is ordered by account."""
+
+    def make(name: str = "Event", **attributes: t.Any) -> SignalModel:
+        declared = {
+            "account": sa.Column(sa.String(20)),
+            "signalbus_ordering_key": "account",
+            "signalbus_autoflush": False,
+            "signalbus_burst_count": 100,
+        }
+        return new_model(name, **{**declared, **attributes})
+
+    return make
+
+
+@pytest.fixture
+def post(db: SQLAlchemy) -> t.Callable[..., None]:
+    """Make signals pending with ``post(model, *texts)``, numbered from 1 on."""
+
+    def insert(model: SignalModel, *texts: str) -> None:
+        db.create_all()
+        rows = [{"text": text, "account": text[0]} for text in texts]
+        with db.engine.begin() as connection:
+            connection.execute(sa.insert(model.__table__), rows)
+
+    return insert
+
+
+@every_method
+def test_signal_behind_many_that_it_may_pass_is_sent(
+    bus: SignalBus,
+    new_event: t.Any,
+    post: t.Any,
+    skips: Skips,
+    wire: t.Any,
+    method: str,
+) -> None:
+    """However many are parked, those behind them are found, in one run."""
+    model = new_event()
+    post(model, *(f"a{n}" for n in range(1, 1501)), "b1", "a1501", "a1502", "b2")
+    skips.numbers = range(1, 1501)
+
+    assert 4 == getattr(bus, method)([model])
+    assert ["a1501", "a1502", "b1", "b2"] == sorted(wire.sent)
+
+
+def test_flushkeys_sends_a_signal_that_may_pass_those_in_front_of_it(
+    bus: SignalBus, new_event: t.Any, post: t.Any, skips: Skips, wire: t.Any
+) -> None:
+    """What is parked in front of it is not its business."""
+    model = new_event()
+    post(model, "a1", "a2", "a3", "a4")
+    skips.numbers = range(1, 4)
+
+    assert 1 == bus.flushkeys(model, [(4,)])
+    assert ["a4"] == wire.sent
+
+
+@every_method
+def test_burst_that_fails_behind_what_it_may_pass_is_sent_one_by_one(
+    bus: SignalBus,
+    new_event: t.Any,
+    post: t.Any,
+    skips: Skips,
+    wire: t.Any,
+    method: str,
+) -> None:
+    """A burst method that does not say which failed is not called for ever."""
+
+    def send(cls: SignalModel, signals: t.Sequence[Signal]) -> None:
+        wire.attempts.append([signal.text for signal in signals])
+        if len(wire.attempts) > 9:
+            pytest.fail("It does not end.")
+        if len(signals) > 1:
+            raise ValueError("one of them cannot be sent")
+        wire.carry(*signals)
+
+    model = new_event(send_signalbus_messages=classmethod(send))
+    post(model, "a1", "b1", "a2", "b2")
+    skips.numbers = (1, 2)
+
+    assert 2 == getattr(bus, method)([model])
+    assert ["a2", "b2"] == sorted(wire.sent)
