@@ -5,6 +5,7 @@ The text of a signal is its key and its number: "a1" is the first signal of the 
 
 from __future__ import annotations
 
+import enum
 import typing as t
 
 import pytest
@@ -21,6 +22,7 @@ if t.TYPE_CHECKING:
 METHODS = ["flush", "flushmany", "flushordered"]
 
 every_method = pytest.mark.parametrize("method", METHODS)
+every_form = pytest.mark.parametrize("form", ["row", "instance"])
 
 pytestmark = pytest.mark.databases
 
@@ -136,3 +138,45 @@ def test_burst_that_fails_behind_what_it_may_pass_is_sent_one_by_one(
 
     assert 2 == getattr(bus, method)([model])
     assert ["a2", "b2"] == sorted(wire.sent)
+
+
+class Colour(enum.Enum):
+    """Was larger once: there are rows that say ``black``."""
+
+    red = "red"
+    blue = "blue"
+
+
+@every_form
+@every_method
+def test_unreadable_key_leaves_the_other_keys_alone(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_event: t.Any,
+    pending: t.Any,
+    wire: t.Any,
+    form: str,
+    method: str,
+) -> None:
+    """An ordering key whose value the model refuses stops its own queue only."""
+    model = new_event(
+        form=form,
+        colour=sa.Column(sa.Enum(Colour, native_enum=False, length=9)),
+        signalbus_ordering_key="colour",
+    )
+    db.create_all()
+    db.session.add_all(
+        [model(text=text, colour=Colour.red) for text in ("a1", "b1", "b2", "a2")]
+    )
+    db.session.commit()
+    table = model.__table__
+    black = {"colour": sa.literal_column("'black'")}
+    with db.engine.begin() as connection:
+        connection.execute(sa.update(table).where(table.c.text < "b").values(**black))
+
+    with pytest.raises(LookupError, match="black") as caught:
+        getattr(bus, method)([model])
+
+    assert ["b1", "b2"] == wire.sent
+    assert ["a1", "a2"] == pending(model)
+    assert "Event(id=1)" in "".join(caught.value.__notes__)

@@ -95,17 +95,26 @@ class UnionQueueReader:
                 params.update(_key_params(n, key))
             yield from connection.execute(self._parts_of[len(some)], params)
 
+    @property
+    def _keys_and_parts(self) -> sa.Select[t.Any]:
+        """Select the ordering keys as the driver has them.
+
+        A value that its column type refuses must not hide all other queues.
+        """
+        columns = self._columns
+        raw = [sa.type_coerce(part, sa.types.NullType()) for part in columns.base_parts]
+        return sa.select(*columns.base_key, *raw)
+
     @functools.cached_property
     def _parts_among(self) -> sa.Select[t.Any]:
         columns = self._columns
-        return sa.select(*columns.base_key, *columns.base_parts).where(
+        return self._keys_and_parts.where(
             key_conditions.among(columns.base_key, self._dialect)
         )
 
     @functools.cached_property
     def _parts_of(self) -> dict[int, sa.Select[t.Any]]:
-        columns = self._columns
-        select = sa.select(*columns.base_key, *columns.base_parts)
+        select = self._keys_and_parts
         return {
             size: select.where(sa.or_(*[self._is(n) for n in range(size)]))
             for size in BRANCHES
