@@ -180,3 +180,68 @@ def test_unreadable_key_leaves_the_other_keys_alone(
     assert ["b1", "b2"] == wire.sent
     assert ["a1", "a2"] == pending(model)
     assert "Event(id=1)" in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize("burst_count", [1, 2, 100])
+@every_form
+@every_method
+def test_signal_that_cannot_be_read_is_the_one_that_is_named(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_event: t.Any,
+    post: t.Any,
+    pending: t.Any,
+    wire: t.Any,
+    form: str,
+    method: str,
+    burst_count: int,
+) -> None:
+    """It is not another one, which would have been tried before it."""
+    model = new_event(
+        form=form,
+        colour=sa.Column(sa.Enum(Colour, native_enum=False, length=9)),
+        signalbus_burst_count=burst_count,
+    )
+    model.signalbus_order_by = (model.id.desc(),)
+    post(model, "a1", "b1", "c1", "a2", "b2", "c2")
+    table = model.__table__
+    black = {"colour": sa.literal_column("'black'")}
+    with db.engine.begin() as connection:
+        connection.execute(sa.update(table).where(table.c.text == "a2").values(**black))
+
+    with pytest.raises(LookupError, match="black") as caught:
+        getattr(bus, method)([model])
+
+    assert "Event(id=4) was not sent" in "".join(caught.value.__notes__)
+    assert ["a1", "a2"] == pending(model)
+    assert ["b1", "b2", "c1", "c2"] == sorted(wire.sent)
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_signal_that_another_has_locked_is_not_the_one_that_cannot_be_read(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_event: t.Any,
+    post: t.Any,
+    held: t.Any,
+    wire: t.Any,
+) -> None:
+    """It was passed over, so it was not read."""
+    model = new_event(
+        colour=sa.Column(sa.Enum(Colour, native_enum=False, length=9)),
+        signalbus_burst_count=1,
+    )
+    post(model, "a1", "b1", "c1")
+    table = model.__table__
+    black = {"colour": sa.literal_column("'black'")}
+    with db.engine.begin() as connection:
+        connection.execute(sa.update(table).where(table.c.text == "b1").values(**black))
+
+    with (
+        held(model, "a1"),
+        pytest.raises(LookupError, match="black") as caught,
+    ):
+        bus.flushmany([model])
+
+    assert "Event(id=2) was not sent" in "".join(caught.value.__notes__)
+    assert ["c1"] == wire.sent

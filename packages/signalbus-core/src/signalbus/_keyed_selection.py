@@ -50,7 +50,7 @@ BURSTS_AHEAD = 4
 MIN_QUEUES = 32
 
 #: How many times more heads are tried than are wanted, since others have locked some.
-TRIED = 4
+TRIES = 4
 
 
 class KeyedSelection:
@@ -76,6 +76,8 @@ class KeyedSelection:
         self._held = held
         self._kept = kept
         self._burst_count = burst_count
+        #: What is sent alone, since it is not known which one cannot be read, is exact.
+        self._tries = 1 if rows.is_exact else TRIES
         size = BURSTS_AHEAD * burst_count
         self._size = min(max(KEYS_AHEAD, size), MAX_KEYS_AHEAD)
         #: The queues of the window that have not been passed. Each begins with what is
@@ -167,7 +169,8 @@ class KeyedSelection:
         """Lock the heads of the next queues, and then what follows them."""
         self._found = {}
         width = min(n, self._width)
-        tried = self._tried = self._queues[: 1 if statements.deletes else TRIED * width]
+        tries = 1 if statements.deletes else self._tries * width
+        tried = self._tried = self._queues[:tries]
         heads = lock_heads(statements, executor, tried, width)
         self._is_full = len(heads.keys) >= width
         return lock_behind(statements, executor, heads, tried, n)
@@ -178,11 +181,10 @@ class KeyedSelection:
         executor: Executor,  # noqa: ARG002
         n: int,
     ) -> t.Sequence[PrimaryKey]:
-        """Return the keys that :meth:`take` would lock if all were free."""
+        """Return the keys that :meth:`take` has tried, all heads among them."""
         self._found = {}
-        self._tried = self._queues[: min(n, self._width)]
         self._is_full = True
-        return wave_by_wave(self._tried, n)
+        return wave_by_wave(self._tried, max(n, len(self._tried)))
 
     def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
         """Return *burst* without what is held back, and what that holds back."""
