@@ -245,3 +245,60 @@ def test_signal_that_another_has_locked_is_not_the_one_that_cannot_be_read(
 
     assert "Event(id=2) was not sent" in "".join(caught.value.__notes__)
     assert ["c1"] == wire.sent
+
+
+@every_method
+@pytest.mark.parametrize("name", ["sizes", "queues", "order", "a % table"])
+def test_table_may_have_any_name(
+    bus: SignalBus, new_event: t.Any, post: t.Any, wire: t.Any, name: str, method: str
+) -> None:
+    """The statements that read queues have no names of their own in its way."""
+    model = new_event(__tablename__=name)
+    post(model, "a1", "b1", "a2")
+
+    assert 3 == getattr(bus, method)([model])
+    assert ["a1", "b1", "a2"] == wire.sent
+
+
+@every_method
+@pytest.mark.parametrize(
+    "name",
+    [
+        "queue",
+        "size",
+        "part_0",
+        "value_0",
+        "value_1",
+        "key_0_0",
+        "older",
+        "keys",
+        "burst_count",
+        "select",
+        "100 % (:sure) \"'`",
+    ],
+)
+def test_column_may_have_any_name(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_event: t.Any,
+    wire: t.Any,
+    name: str,
+    method: str,
+) -> None:
+    """The ordering key and the order, too."""
+    rank = sa.Column(name + "_", sa.Integer)
+    model = new_event(
+        account=sa.Column(name, sa.String(9)),
+        rank=rank,
+        signalbus_order_by=(rank.desc(), (rank > 5).asc()),
+    )
+    rows = [
+        {"text": text, "account": text[0], "rank": int(text[1])}
+        for text in ("a2", "b1", "a1", "b2", "a3")
+    ]
+    db.session.execute(sa.insert(model), rows)
+    db.session.commit()
+
+    assert 5 == getattr(bus, method)([model])
+    assert ["a3", "a2", "a1"] == [text for text in wire.sent if text < "b"]
+    assert ["b2", "b1"] == [text for text in wire.sent if text > "b"]
