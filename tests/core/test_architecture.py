@@ -24,6 +24,7 @@ LAYERS = [
     {"_locked", "_outcome", "hookspecs", "messages"},
     {
         "_sql",
+        "_sql.enums",
         "_sql.errors",
         "_sql.executors",
         "_sql.key_list",

@@ -302,3 +302,49 @@ def test_column_may_have_any_name(
     assert 5 == getattr(bus, method)([model])
     assert ["a3", "a2", "a1"] == [text for text in wire.sent if text < "b"]
     assert ["b2", "b1"] == [text for text in wire.sent if text > "b"]
+
+
+@every_method
+def test_order_may_be_that_of_an_enum(
+    bus: SignalBus, db: SQLAlchemy, new_event: t.Any, wire: t.Any, method: str
+) -> None:
+    """Databases that have enums sort them by rank."""
+    urgency = sa.Column(sa.Enum("urgent", "normal", name="urgency"))
+    model = new_event(urgency=urgency, signalbus_order_by=(urgency.asc(),))
+    rows = [
+        {"text": f"{key}{n}", "account": key, "urgency": urgency}
+        for key in "abcdefghij"
+        for n, urgency in enumerate(("normal", "urgent", "normal", "urgent"), 1)
+    ]
+    db.session.execute(sa.insert(model), rows)
+    db.session.commit()
+    select = sa.select(model.text).order_by(model.account, model.urgency, model.id)
+    expected = db.session.scalars(select).all()
+    db.session.rollback()
+
+    assert 40 == getattr(bus, method)([model])
+    assert expected == sorted(wire.sent, key=lambda text: text[0])
+
+
+@every_method
+def test_primary_key_may_have_an_enum(
+    bus: SignalBus, db: SQLAlchemy, new_event: t.Any, wire: t.Any, method: str
+) -> None:
+    """Its order is that of the database, as without an ordering key."""
+    model = new_event(
+        id=sa.Column(sa.Enum("urgent", "normal", name="urgency"), primary_key=True),
+        number=sa.Column(sa.Integer, primary_key=True, autoincrement=False),
+    )
+    rows = [
+        {"text": f"{key}{urgency}", "account": key, "id": urgency, "number": number}
+        for number, key in enumerate("abcdefghij")
+        for urgency in ("normal", "urgent")
+    ]
+    db.session.execute(sa.insert(model), rows)
+    db.session.commit()
+    select = sa.select(model.text).order_by(model.account, model.id)
+    expected = db.session.scalars(select).all()
+    db.session.rollback()
+
+    assert 20 == getattr(bus, method)([model])
+    assert expected == sorted(wire.sent, key=lambda text: text[0])
