@@ -348,3 +348,23 @@ def test_primary_key_may_have_an_enum(
 
     assert 20 == getattr(bus, method)([model])
     assert expected == sorted(wire.sent, key=lambda text: text[0])
+
+
+def test_autoflush_of_what_is_gone_sends_no_other_key(
+    bus: SignalBus, new_event: t.Any, db: SQLAlchemy, post: t.Any, wire: t.Any
+) -> None:
+    """A signal that another has sent meanwhile has no key, not even null."""
+    model = new_event(signalbus_autoflush=True)
+    with db.engine.begin() as connection:
+        connection.execute(sa.insert(model), [{"text": "-1"}, {"text": "-2"}])
+
+    @sa.event.listens_for(db.session, "after_commit")
+    def steal(session: object) -> None:
+        with db.engine.begin() as connection:
+            table = model.__table__
+            connection.execute(sa.delete(table).where(table.c.text == "a1"))
+
+    db.session.add(model(text="a1", account="a"))
+    db.session.commit()
+
+    assert [] == wire.sent

@@ -70,8 +70,8 @@ class UnionQueueReader:
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> dict[PrimaryKey, int]:
         """Return a signal of each queue, and how many of *keys* are in it."""
-        if len(keys) == 1:
-            return {keys[0]: 1}
+        if len(keys) == 1 and not any(self._columns.are_nullable):
+            return {keys[0]: 1}  # if it is gone, no key equals its key
         members: dict[object, PrimaryKey] = {}
         sizes: dict[PrimaryKey, int] = {}
         for row in self._parts(connection, keys):
