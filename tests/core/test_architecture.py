@@ -24,6 +24,7 @@ LAYERS = [
     {"_locked", "_outcome", "hookspecs", "messages"},
     {
         "_sql",
+        "_sql.enums",
         "_sql.errors",
         "_sql.executors",
         "_sql.key_list",
@@ -37,7 +38,7 @@ LAYERS = [
     {"_declare"},
     {"_discover", "_held_back", "_lock", "_notify", "_record", "_send"},
     {"_check", "_queues", "_settle", "_sql.deletes", "_sql.key_proof"},
-    {"_queues_by_join", "_queues_by_union"},
+    {"_free_queues", "_queues_by_join", "_queues_by_union"},
     {
         "_burst_result",
         "_burst_size",

@@ -20,6 +20,7 @@ import itertools
 import typing as t
 
 from signalbus import stopping
+from signalbus._free_queues import FreeQueues
 from signalbus._lock_queues import lock_behind
 from signalbus._lock_queues import lock_heads
 from signalbus._lock_queues import wave_by_wave
@@ -50,7 +51,7 @@ BURSTS_AHEAD = 4
 MIN_QUEUES = 32
 
 #: How many times more heads are tried than are wanted, since others have locked some.
-TRIED = 4
+TRIES = 4
 
 
 class KeyedSelection:
@@ -72,9 +73,12 @@ class KeyedSelection:
         self.ended = False
         self._rows = rows
         self._reader = reader
+        self._free = FreeQueues(reader, held, kept)
         self._held = held
         self._kept = kept
         self._burst_count = burst_count
+        #: What is sent alone, since it is not known which one cannot be read, is exact.
+        self._tries = 1 if rows.is_exact else TRIES
         size = BURSTS_AHEAD * burst_count
         self._size = min(max(KEYS_AHEAD, size), MAX_KEYS_AHEAD)
         #: The queues of the window that have not been passed. Each begins with what is
@@ -142,7 +146,7 @@ class KeyedSelection:
             rows.go_again()
             self._has_sent = False
         keys = rows.keys_ahead(statements, connection, self._size)
-        queues = self._free(connection, self._reader.read(connection, keys, rows.older))
+        queues = self._free.read(connection, keys, rows.older)
         rows.passed_keys(keys, self._size)
         window = set(map(tuple, keys))
         self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
@@ -150,30 +154,13 @@ class KeyedSelection:
         if not rows.older:
             self._leave_displaced(window)
 
-    def _free(self, connection: sa.Connection, queues: list[Queue]) -> list[Queue]:
-        """Return what may be sent of *queues*: up to what was kept or is held back."""
-        held: t.Mapping[PrimaryKey, bool] = {}
-        if self._held is not None and queues:
-            keys = [key for queue in queues for key in queue]
-            held = self._held.among(connection, keys)
-        if not held and not self._kept:
-            return queues
-
-        def is_free(key: PrimaryKey) -> bool:
-            return not held.get(key) and key not in self._kept
-
-        return [
-            [key for key in itertools.takewhile(is_free, queue) if key not in held]
-            for queue in queues
-        ]
-
-    def _fit(self, queue: Queue, window: t.Container[PrimaryKey]) -> Queue:
+    def _fit(self, queue: Queue, window: t.Collection[PrimaryKey]) -> Queue:
         """Return what of *queue* is to be sent to get at the rows of the *window*."""
         if self._rows.is_exact:
             return list(itertools.takewhile(self._rows.has, queue))
         if self._rows.older:
             last = max((n for n, key in enumerate(queue) if key in window), default=-1)
-            return queue[: last + 1] if last >= 0 else queue
+            return queue[: last + 1 if last >= 0 else len(window) + self._rows.older]
         return queue
 
     def _leave_displaced(self, window: set[PrimaryKey]) -> None:
@@ -188,7 +175,8 @@ class KeyedSelection:
         if not self.done and not self._queues:
             self._read_window(statements, executors.connection_of(executor))
         width = min(n, self._width)
-        tried = self._tried = self._queues[: 1 if statements.deletes else TRIED * width]
+        tries = 1 if statements.deletes else self._tries * width
+        tried = self._tried = self._queues[:tries]
         heads = lock_heads(statements, executor, tried, width)
         self._is_full = len(heads.keys) >= width
         return lock_behind(statements, executor, heads, tried, n)
@@ -199,11 +187,10 @@ class KeyedSelection:
         executor: Executor,  # noqa: ARG002
         n: int,
     ) -> t.Sequence[PrimaryKey]:
-        """Return the keys that :meth:`take` would lock if all were free."""
+        """Return the keys that :meth:`take` has tried, all heads among them."""
         self._found = {}
-        self._tried = self._queues[: min(n, self._width)]
         self._is_full = True
-        return wave_by_wave(self._tried, n)
+        return wave_by_wave(self._tried, max(n, len(self._tried)))
 
     def without_held(self, connection: sa.Connection, burst: Burst) -> Burst:
         """Return *burst* without what is held back, and what that holds back."""

@@ -12,6 +12,9 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.orm as sa_orm
 
+from signalbus._sql.enums import is_ranked
+from signalbus._sql.enums import rank
+from signalbus._sql.key_conditions import MYSQL
 from signalbus._sql.key_types import key_type
 from signalbus._sql.sort_order import SortOrder
 
@@ -55,14 +58,20 @@ class QueueColumns:
         self.parts = [getattr(declaration.model, name) for name in self.names]
         self.base_parts = [getattr(self.base, name) for name in self.names]
         self.base_key = [getattr(self.base, name) for name in self.key_names]
-        self._order = SortOrder(statements.attached(declaration.order_by))
+        order_by = statements.attached(declaration.order_by)
+        if statements.dialect in MYSQL and any(map(is_ranked, mapper.primary_key)):
+            order_by = [*order_by, *mapper.primary_key]
+        self._order = SortOrder(order_by)
+        self._order_values = self._order.values
+        if statements.dialect in MYSQL:
+            self._order_values = [rank(value) for value in self._order.values]
         self._model = declaration.model
         self._statements = statements
 
     def queue(self, *values: sa.ColumnElement[t.Any]) -> sa.Select[t.Any]:
         """Select *values*, the order, and the key of all signals, in their order."""
         key = [getattr(self._model, name) for name in self.key_names]
-        values += tuple(self._order.values)
+        values += tuple(self._order_values)
         labels = [value.label(f"value_{n}") for n, value in enumerate([*values, *key])]
         order = self._order.of(self._order.values)
         return self._statements.own(sa.select(*labels)).order_by(*order, *key)

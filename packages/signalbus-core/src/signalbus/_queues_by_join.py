@@ -53,7 +53,7 @@ class LateralQueueReader:
             )
             .where(key_conditions.among(columns.base_key, self._dialect))
             .group_by(*columns.base_parts)
-            .cte("sizes")
+            .cte("signalbus_sizes")  # no table has that name
         )
         branches = [self._branch(sizes, nulls) for nulls in self._null_patterns()]
         queues = sa.union_all(*branches).subquery("queues")

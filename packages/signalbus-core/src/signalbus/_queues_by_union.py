@@ -70,8 +70,8 @@ class UnionQueueReader:
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> dict[PrimaryKey, int]:
         """Return a signal of each queue, and how many of *keys* are in it."""
-        if len(keys) == 1:
-            return {keys[0]: 1}
+        if len(keys) == 1 and not any(self._columns.are_nullable):
+            return {keys[0]: 1}  # if it is gone, no key equals its key
         members: dict[object, PrimaryKey] = {}
         sizes: dict[PrimaryKey, int] = {}
         for row in self._parts(connection, keys):
@@ -95,17 +95,26 @@ class UnionQueueReader:
                 params.update(_key_params(n, key))
             yield from connection.execute(self._parts_of[len(some)], params)
 
+    @property
+    def _keys_and_parts(self) -> sa.Select[t.Any]:
+        """Select the ordering keys as the driver has them.
+
+        A value that its column type refuses must not hide all other queues.
+        """
+        columns = self._columns
+        raw = [sa.type_coerce(part, sa.types.NullType()) for part in columns.base_parts]
+        return sa.select(*columns.base_key, *raw)
+
     @functools.cached_property
     def _parts_among(self) -> sa.Select[t.Any]:
         columns = self._columns
-        return sa.select(*columns.base_key, *columns.base_parts).where(
+        return self._keys_and_parts.where(
             key_conditions.among(columns.base_key, self._dialect)
         )
 
     @functools.cached_property
     def _parts_of(self) -> dict[int, sa.Select[t.Any]]:
-        columns = self._columns
-        select = sa.select(*columns.base_key, *columns.base_parts)
+        select = self._keys_and_parts
         return {
             size: select.where(sa.or_(*[self._is(n) for n in range(size)]))
             for size in BRANCHES
