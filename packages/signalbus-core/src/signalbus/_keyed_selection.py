@@ -171,7 +171,7 @@ class KeyedSelection:
 
     def take(self, statements: LockingStatements, executor: Executor, n: int) -> Burst:
         """Lock the heads of the next queues, and then what follows them."""
-        self._found = {}
+        self._found, self._tried = {}, []
         if not self.done and not self._queues:
             self._read_window(statements, executors.connection_of(executor))
         width = min(n, self._width)
