@@ -368,3 +368,17 @@ def test_autoflush_of_what_is_gone_sends_no_other_key(
     db.session.commit()
 
     assert [] == wire.sent
+
+
+def test_flushkeys_takes_keys_as_the_application_has_set_them(
+    bus: SignalBus, db: SQLAlchemy, new_event: t.Any, wire: t.Any
+) -> None:
+    """PostgreSQL pads a CHAR with blanks."""
+    model = new_event(id=sa.Column(sa.CHAR(9), primary_key=True))
+    rows = [{"id": f"key{n}", "text": f"a{n}", "account": "a"} for n in range(1, 5)]
+    db.session.execute(sa.insert(model), rows)
+    db.session.commit()
+
+    assert 0 == bus.flushkeys(model, [("key2",)])
+    assert 2 == bus.flushkeys(model, [("key2",), ("key1",)])
+    assert ["a1", "a2"] == wire.sent

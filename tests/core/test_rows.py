@@ -537,6 +537,40 @@ def test_first_keys_may_be_in_the_order_of_the_model(
         assert [(3,), (1,), (4,)] == rows.first_in_order(connection, 3)
 
 
+class Held:
+    """Holds back some keys, each of which others may pass, or not."""
+
+    def __init__(self, **passable: bool) -> None:
+        """Hold back the keys ``_1``, ``_2``, ..."""
+        self._held = {(int(name[1:]),): not may for name, may in passable.items()}
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[tuple[int]]
+    ) -> dict[tuple[int], bool]:
+        """Return those of *keys* that are held back."""
+        return {key: self._held[key] for key in keys if key in self._held}
+
+
+def test_waves_can_be_read(bus: SignalBus, new_model: t.Any, record: t.Any) -> None:
+    """All heads, then what is behind them, and nothing behind what waits."""
+    model = new_model(signalbus_ordering_key="text")
+    record(model, "a", "a", "a", "b", "b", "c", "c")
+    rows = SignalRows(bus, model)
+    held = Held(_1=True, _6=False)
+    with rows.transaction() as connection:
+        keys = rows.first(connection, 100)
+        assert [1, 4, 6, 2, 5, 7, 3] == [n for (n,) in rows.in_waves(connection, keys)]
+        waves = rows.in_waves(connection, keys, held)
+        assert [2, 4, 3, 5] == [n for (n,) in waves]
+        assert [(1,), (4,)] == rows.in_waves(connection, [(3,), (4,)])
+
+
+def test_without_an_ordering_key_there_are_no_waves(rows: SignalRows) -> None:
+    """Its signals do not depend on each other."""
+    with rows.transaction() as connection:
+        assert [] == rows.in_waves(connection, [(1,)])
+
+
 @ROW_LOCKS
 def test_locked_rows_may_be_passed_over(rows: SignalRows) -> None:
     """Instead of waiting for them."""

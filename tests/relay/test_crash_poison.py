@@ -263,6 +263,36 @@ def test_as_many_are_sent_as_were_at_risk(
     assert ["a", "b", "c", "d", "e", "f"] == line.sent
 
 
+def test_long_queue_hides_nothing_that_was_at_risk(
+    bus: SignalBus, declare: t.Any, line: Line
+) -> None:
+    """With an ordering key, a burst has the first signals of many queues."""
+    model = declare(
+        *["a"] * 50,
+        "b",
+        "c",
+        signalbus_burst_count=2,
+        signalbus_ordering_key="text",
+    )
+
+    assert _prepare(bus, model)
+    assert {"a", "b", "c"} == set(line.sent)
+    assert 8 == len(line.sent)
+
+
+def test_what_waits_behind_another_was_not_at_risk(
+    bus: SignalBus, declare: t.Any, line: Line, retry: t.Any
+) -> None:
+    """However many wait behind a signal of their ordering key that is parked."""
+    model = declare(
+        *["a"] * 50, "b", signalbus_burst_count=2, signalbus_ordering_key="text"
+    )
+    retry.park(bus, model, [(1,)])
+
+    assert _prepare(bus, model)
+    assert ["b"] == line.tried
+
+
 def test_stop_ends_it_at_once(bus: SignalBus, declare: t.Any, line: Line) -> None:
     """The signal at hand is finished."""
     model, token = declare("a", "b", "c"), StopToken()

@@ -84,6 +84,8 @@ class KeyedSelection:
         #: The queues of the window that have not been passed. Each begins with what is
         #: now its head.
         self._queues: list[Queue] = []
+        #: The keys of the window as the database has them, if that was looked up.
+        self._given: set[PrimaryKey] = set()
         #: How many queues a burst has.
         self._width = 1
         #: Whether anything was sent since the rows were begun.
@@ -149,6 +151,9 @@ class KeyedSelection:
         queues = self._free.read(connection, keys, rows.older)
         rows.passed_keys(keys, self._size)
         window = set(map(tuple, keys))
+        if rows.is_exact and not all(map(rows.has, itertools.chain(*queues))):
+            # Some may be what the database has made of a key that is given.
+            self._given = set(statements.present(connection, keys))
         self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
         self._width = max(MIN_QUEUES, len(self._queues) // BURSTS_AHEAD)
         if not rows.older:
@@ -157,11 +162,15 @@ class KeyedSelection:
     def _fit(self, queue: Queue, window: t.Collection[PrimaryKey]) -> Queue:
         """Return what of *queue* is to be sent to get at the rows of the *window*."""
         if self._rows.is_exact:
-            return list(itertools.takewhile(self._rows.has, queue))
+            return list(itertools.takewhile(self._is_given, queue))
         if self._rows.older:
             last = max((n for n, key in enumerate(queue) if key in window), default=-1)
             return queue[: last + 1 if last >= 0 else len(window) + self._rows.older]
         return queue
+
+    def _is_given(self, key: PrimaryKey) -> bool:
+        """Return whether *key* is one of those that alone may be sent."""
+        return self._rows.has(key) or key in self._given
 
     def _leave_displaced(self, window: set[PrimaryKey]) -> None:
         """Leave for later what older signals have taken the place of."""

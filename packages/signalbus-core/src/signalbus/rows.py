@@ -9,6 +9,8 @@ import contextlib
 import typing as t
 
 from signalbus._delete import Deletion
+from signalbus._free_queues import FreeQueues
+from signalbus._lock_queues import wave_by_wave
 from signalbus._sql import connections
 from signalbus._sql import key_conditions
 from signalbus._sql import missing_tables
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from signalbus._table import SignalTable
     from signalbus.typing import Bus
+    from signalbus.typing import HeldBack
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
@@ -106,6 +109,28 @@ class SignalRows:
         statements = self._table(connection).statements
         select = statements.pending_keys_by(self._declaration.order_by).limit(count)
         return statements.read_keys(connection, select, {})
+
+    def in_waves(
+        self,
+        connection: sa.Connection,
+        keys: t.Sequence[PrimaryKey],
+        held: HeldBack | None = None,
+    ) -> list[PrimaryKey]:
+        """Return what a flush that meets *keys* may send, in the order of its waves.
+
+        For a model with an ordering key; any other has no waves, and gets no keys. The
+        first signal of each of the queues comes first, then the second of each, and so
+        on. Older signals may be among them, and nothing that waits behind one that is
+        held back. Nothing is locked.
+
+        :param held: what is held back.
+        """
+        reader = self._table(connection).queues
+        if reader is None:
+            return []
+        queues = FreeQueues(reader, held, ()).read(connection, keys, 0)
+        free = [queue for queue in queues if queue]
+        return wave_by_wave(free, sum(map(len, free)))
 
     def lock(
         self,

@@ -11,7 +11,9 @@ import typing as t
 from signalbus import SignalBusError
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from signalbus import SignalBus
+    from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
     from signalbus_retry.attempts import Attempts
 
@@ -29,6 +31,24 @@ def attempts_of(bus: SignalBus, model: SignalModel, by: str) -> MaybeAttempts:
     from signalbus_retry.attempts import Attempts
 
     return Attempts(bus, model, by)
+
+
+class HeldBack:
+    """What waits or is parked, in the form in which plugins return it to flushes."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    def among(
+        self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
+    ) -> t.Mapping[PrimaryKey, bool]:
+        """Return those of *keys* that wait or are parked."""
+        return self._attempts.held_back(connection, keys)
+
+
+def held_by(attempts: MaybeAttempts) -> HeldBack | None:
+    """Return what is held back; ``None`` without the plugin."""
+    return None if attempts is None else HeldBack(attempts)
 
 
 def settle_gone(

@@ -15,6 +15,7 @@ from signalbus.retry import is_outage
 from signalbus.rows import SignalRows
 
 from signalbus_relay._attempts import attempts_of
+from signalbus_relay._attempts import held_by
 from signalbus_relay._status import status_on
 
 if t.TYPE_CHECKING:
@@ -164,15 +165,25 @@ class CarefulSender:
         self._status = status_on(bus)
 
     def first(self, count: int) -> list[PrimaryKey]:
-        """Return the first *count* keys that are not held back."""
+        """Return the first *count* keys that are not held back.
+
+        With an ordering key, those that the first waves would send: neither what waits
+        behind another signal, nor the other signals of a long queue, were at risk.
+        """
         rows = SignalRows(self._bus, self._model)
+        held = held_by(self._attempts)
+        is_keyed = bool(self._declaration.ordering_key)
         found: list[PrimaryKey] = []
         last: PrimaryKey | None = None
         while len(found) < count and not self._token.is_stopping:
             with rows.transaction() as connection:
                 keys = self._read(rows, connection, last)
-                found += self._free(connection, keys)
-            if len(keys) < _WINDOW or self._declaration.order_by:
+                if is_keyed:
+                    found += rows.in_waves(connection, keys, held)
+                    found = list(dict.fromkeys(found))  # of queues in many windows
+                else:
+                    found += self._free(connection, keys)
+            if len(keys) < _WINDOW or self._declaration.is_ordered:
                 break
             last = keys[-1]
         return found[:count]
@@ -194,7 +205,7 @@ class CarefulSender:
     def _read(
         self, rows: SignalRows, connection: sa.Connection, last: PrimaryKey | None
     ) -> list[PrimaryKey]:
-        if self._declaration.order_by:
+        if self._declaration.is_ordered:
             return rows.first_in_order(connection, _WINDOW)
         return rows.first(connection, _WINDOW, after=last)
 

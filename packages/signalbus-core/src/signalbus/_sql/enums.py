@@ -10,7 +10,9 @@ import sqlalchemy.dialects.mysql as sa_mysql
 
 def is_ranked(value: t.Any) -> bool:
     """Return whether MySQL sorts *value* by rank: if it is a column with an enum."""
-    return isinstance(value, sa.Column) and _has_ranks(value.type)
+    if not isinstance(value, sa.Column):
+        return False
+    return names(value.type) is not None or isinstance(value.type, sa_mysql.SET)
 
 
 def rank(value: t.Any) -> t.Any:
@@ -18,9 +20,10 @@ def rank(value: t.Any) -> t.Any:
     return sa.type_coerce(value, sa.Integer()) + 0 if is_ranked(value) else value
 
 
-def _has_ranks(column_type: sa.types.TypeEngine[t.Any]) -> bool:
+def names(column_type: sa.types.TypeEngine[t.Any]) -> t.Sequence[str] | None:
+    """Return the names of an enum in the order of their ranks, if it is one."""
     while isinstance(column_type, sa.TypeDecorator):
         column_type = column_type.impl_instance
-    if isinstance(column_type, sa.Enum):
-        return bool(column_type.native_enum)
-    return isinstance(column_type, sa_mysql.SET)
+    if isinstance(column_type, sa.Enum) and column_type.native_enum:
+        return column_type.enums
+    return None

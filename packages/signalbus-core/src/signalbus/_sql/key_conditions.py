@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.dialects.postgresql as sa_postgresql
 
+from signalbus._sql import enums
 from signalbus._sql.key_types import key_type
 
 if t.TYPE_CHECKING:
@@ -115,9 +116,8 @@ def _ranked(
     value: sa.ColumnElement[t.Any], column_type: sa.types.TypeEngine[t.Any]
 ) -> sa.ColumnElement[t.Any]:
     """Make MySQL compare an ENUM as it sorts it: by rank, and not by name."""
-    if not isinstance(column_type, sa.Enum) or not column_type.native_enum:
-        return value
-    return sa.func.field(value, *column_type.enums)
+    names = enums.names(column_type)
+    return value if names is None else sa.func.field(value, *names)
 
 
 def _after(
