@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("ordering_flusher.py")
 
 #: How many keys, and how many signals of each. For the whole, set it to 100x500.
 KEYS, COUNT = map(
-    int, os.environ.get("SIGNALBUS_TEST_ORDERING", "30x100").lower().split("x")
+    int, os.environ.get("SIGNALBUS_TEST_ORDERING", "20x60").lower().split("x")
 )
 
 #: How long it may take, in seconds, on a machine that is busy.

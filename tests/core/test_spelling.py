@@ -63,7 +63,7 @@ def test_other_names_are_the_models_own(
     assert [] == caplog.messages
 
 
-@pytest.mark.parametrize("name", ["signalbus_ordering_key", "send_signalbus_later"])
+@pytest.mark.parametrize("name", ["signalbus_priority", "send_signalbus_later"])
 def test_what_nobody_knows_is_told_without_a_proposal(
     db: SQLAlchemy, bus: SignalBus, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:

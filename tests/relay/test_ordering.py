@@ -114,6 +114,13 @@ class Shop:
             connection.execute(sa.update(self.table).where(first).values(fails=fails))
 
     @property
+    def relays(self) -> int:
+        """How many relays are running."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.text("SELECT 1 FROM signalbus_relay"))
+            return len(rows.all())
+
+    @property
     def pending(self) -> set[int]:
         """The accounts that have pending signals."""
         with self.engine.connect() as connection:
@@ -149,6 +156,7 @@ def test_two_relays_keep_the_order_of_each_key(
 ) -> None:
     """They share the work, and send everything once."""
     relays = [started(ordered, "--concurrency", "2") for _ in range(2)]
+    eventually(lambda: ordered.relays == 2)
     for number in range(1, 21):
         ordered.record(range(50), number)
     eventually(lambda: not ordered.pending)
