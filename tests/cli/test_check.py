@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import journal
 import pytest
 import sqlalchemy as sa
 from signalbus import hookimpl
@@ -14,6 +15,7 @@ if t.TYPE_CHECKING:
     from conftest import Office
     from conftest import Outcome
     from flask_sqlalchemy import SQLAlchemy
+    from signalbus import SignalBus
     from signalbus.typing import SignalModel
 
 Flask: t.TypeAlias = "t.Callable[..., Outcome]"
@@ -22,6 +24,18 @@ NO_TABLE = (
     "The table {} of the signal model {} is missing."
     " Run `flask db migrate` and `flask db upgrade`, or call db.create_all().\n"
 )
+
+
+NO_PLUGIN_TABLE = (
+    "The table {}, which a plugin of signalbus keeps, is missing."
+    " Run `flask db migrate` and `flask db upgrade`, or call db.create_all().\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _without_tables_of_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch off what has tables of its own, and is the subject of one test only."""
+    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "relay,retry")
 
 
 class Checker:
@@ -163,3 +177,71 @@ def test_check_tells_a_missing_index_until_it_is_there(
     sa.Index("ix_any", Moved.account, Moved.id).create(db.engine)
 
     assert (0, "") == (flask("check").status, flask("check").out)
+
+
+@pytest.mark.databases
+def test_check_tells_a_missing_table_of_a_plugin_until_it_is_there(
+    db: SQLAlchemy, bus: SignalBus, app_ctx: object, flask: Flask
+) -> None:
+    """Signals are sent without it, so nobody else may notice."""
+    bus.plugin_manager.register(journal)
+
+    class Moved(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        def send_signalbus_message(self) -> None:
+            """Send nothing."""
+
+    Moved.__table__.create(db.engine)
+    before = flask("check")
+    db.create_all()
+    after = flask("check")
+
+    assert (1, NO_PLUGIN_TABLE.format("journal")) == (before.status, before.out)
+    assert (0, "") == (after.status, after.out)
+
+
+@pytest.mark.databases
+def test_check_tells_a_missing_table_of_a_plugin_that_came_late(
+    db: SQLAlchemy, bus: SignalBus, app_ctx: object, flask: Flask
+) -> None:
+    """Models have been mapped before it was registered."""
+
+    class Moved(db.Model):
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        def send_signalbus_message(self) -> None:
+            """Send nothing."""
+
+    db.create_all()
+    bus.plugin_manager.register(journal)
+
+    assert NO_PLUGIN_TABLE.format("journal") == flask("check").out
+
+
+class TestSecondDatabase:
+    """Where the app has two."""
+
+    @pytest.fixture
+    def app(self, new_app: t.Any, engine_url: str, other_url: str) -> t.Any:
+        """Give an app with a second database."""
+        return new_app(engine_url, SQLALCHEMY_BINDS={"other": other_url})
+
+    def test_tables_of_plugins_are_looked_for_in_each_database(
+        self, db: SQLAlchemy, bus: SignalBus, app_ctx: object, flask: Flask
+    ) -> None:
+        """The line names it."""
+        bus.plugin_manager.register(journal)
+
+        class Moved(db.Model):
+            __bind_key__ = "other"
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+            def send_signalbus_message(self) -> None:
+                """Send nothing."""
+
+        Moved.__table__.create(db.engines["other"])
+
+        assert flask("check").out.startswith(
+            "The table journal of the database 'other', which a plugin of signalbus"
+        )

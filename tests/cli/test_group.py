@@ -135,7 +135,7 @@ def test_debug_shows_the_traceback_of_a_plugins_command(
 
     outcome = terminal("--app", "loft", "--debug", "signalbus", "greet")
 
-    assert outcome.err.startswith("Traceback")
+    assert outcome.err.startswith("  Traceback")
     assert outcome.err.splitlines()[-1].startswith("Error: SIGNALBUS_AUTOFLUSH is")
 
 

@@ -58,6 +58,17 @@ def test_signals_tells_that_the_bus_has_autoflush_off(
     assert " on " not in flask("signals").out
 
 
+def test_signals_tells_that_a_thread_sends_in_the_background(
+    office: Office, flask: Flask
+) -> None:
+    """Parcels are left to a flush all the same."""
+    office.bus.autoflush = "background"
+    letter, parcel = flask("signals").out.splitlines()[1:]
+
+    assert " background " in letter
+    assert " off " in parcel
+
+
 def test_signals_names_brokers_and_expressions(
     db: SQLAlchemy, bus: object, flask: Flask
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
 import typing as t
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +12,6 @@ import sqlalchemy as sa
 from signalbus import hookimpl
 
 if t.TYPE_CHECKING:
-    import types
-
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
@@ -67,18 +63,6 @@ class Broker:
             return None
         self.wire.carry(*signals)
         return True
-
-
-class Clock:
-    """A clock that may be put forward."""
-
-    def __init__(self) -> None:
-        """Begin with the true time."""
-        self.ahead = 0.0
-
-    def advance(self, seconds: float) -> None:
-        """Let *seconds* go by at once."""
-        self.ahead += seconds
 
 
 def _instance_form(wire: Wire) -> dict[str, t.Any]:
@@ -239,28 +223,9 @@ def statements() -> t.Iterator[list[tuple[str, str]]]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give a clock that is put forward with ``clock.advance(seconds)``."""
-    clock = Clock()
-    for name in ("monotonic", "time", "perf_counter"):
-        true_time = getattr(time, name)
-        for module in [time, *_modules_that_import(true_time, name)]:
-            monkeypatch.setattr(module, name, lambda now=true_time: now() + clock.ahead)
-    return clock
-
-
-@pytest.fixture
 def told() -> t.Callable[[BaseException], str]:
     """Tell all that an error says: its message and its notes."""
     return lambda error: "\n".join([str(error), *getattr(error, "__notes__", [])])
-
-
-def _modules_that_import(function: t.Any, name: str) -> list[types.ModuleType]:
-    return [
-        module
-        for path, module in list(sys.modules.items())
-        if path.startswith("signalbus") and getattr(module, name, None) is function
-    ]
 
 
 def _table(model: SignalModel) -> sa.Table:

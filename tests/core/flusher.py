@@ -109,12 +109,14 @@ def main(
     bus = SignalBus(db)
     stops = Stops(point)
     bus.plugin_manager.register(stops)
-    declare(db, path, form, int(burst_count), stops)
+    # A model lives as long as somebody holds it, such as the module that declares it.
+    held = declare(db, path, form, int(burst_count), stops)
     with app.app_context():
         stops.listen(db.engine)
         print("ready", flush=True)  # noqa: T201 the parent reads it
         sys.stdin.readline()
         print("sent", getattr(bus, method)(), flush=True)  # noqa: T201 likewise
+    del held
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 from signalbus import SignalBusMixin
-
-if t.TYPE_CHECKING:
-    from flask import Flask
+from signalbus import hookimpl
+from signalbus.exceptions import SettingError
 
 
 class CustomSQLAlchemy(SignalBusMixin, SQLAlchemy):
@@ -128,6 +129,38 @@ def test_several_apps_share_the_mixin(
     assert ["a", "b"] == wire.sent
 
 
+class Doorman:
+    """A plugin that notes the apps it is given, and may refuse them."""
+
+    def __init__(self) -> None:
+        """Begin with no app."""
+        self.refuses = False
+        self.apps: list[Flask] = []
+
+    @hookimpl
+    def signalbus_init_app(self, app: Flask) -> None:
+        """Note the app."""
+        self.apps.append(app)
+        if self.refuses:
+            raise ValueError
+
+
+def test_plugin_that_comes_late_gets_no_app_that_was_refused(
+    app: Flask, other_app: Flask, custom: CustomSQLAlchemy
+) -> None:
+    """Only those that the bus has."""
+    manager = custom.signalbus.plugin_manager
+    custom.init_app(other_app)
+    strict, late = Doorman(), Doorman()
+    manager.register(strict)
+    strict.refuses = True
+    with pytest.raises(SettingError):
+        custom.init_app(app)
+    manager.register(late)
+
+    assert ([other_app, app], [other_app]) == (strict.apps, late.apps)
+
+
 def test_flush_is_for_the_app_at_hand(
     app: Flask, other_app: Flask, custom: CustomSQLAlchemy, greeting: t.Any, wire: t.Any
 ) -> None:
@@ -159,6 +192,90 @@ def test_each_app_has_its_own_setting(
     _record(other_app, custom, greeting(text="b"))
 
     assert ["b"] == wire.sent
+
+
+@pytest.fixture
+def outage_in_one_app(
+    app: Flask, other_app: Flask, custom: CustomSQLAlchemy, greeting: t.Any, wire: t.Any
+) -> None:
+    """Let a commit of the app, one of two, find that the broker is down."""
+    custom.init_app(app)
+    custom.init_app(other_app)
+    wire.cut = ConnectionRefusedError("no route")
+    _record(app, custom, greeting(text="a"))
+
+
+@pytest.mark.usefixtures("outage_in_one_app")
+def test_each_app_has_its_own_circuit_breakers(
+    app: Flask, other_app: Flask, custom: CustomSQLAlchemy, greeting: t.Any, wire: t.Any
+) -> None:
+    """A broker of one app that is down may have the name of one that is not."""
+    wire.cut = None
+    _record(other_app, custom, greeting(text="b"))
+    bus = custom.signalbus
+
+    assert ["b"] == wire.sent
+    with app.app_context():
+        assert [greeting] == list(bus.breakers.open())
+    with other_app.app_context():
+        assert [] == list(bus.breakers.open())
+    assert [greeting] == list(bus.breakers.open()), "where no app is at hand, of all"
+    assert not bus.breakers.is_closed(greeting)
+
+
+def test_broker_that_keeps_a_commit_waiting_is_the_app_s_own(
+    app: Flask, other_app: Flask, custom: CustomSQLAlchemy, clock: t.Any
+) -> None:
+    """Commits of the other app do not leave their signals because of that."""
+    sent = []
+
+    class Slow(custom.Model):  # type: ignore[misc, name-defined]
+        id = sa.Column(sa.Integer, primary_key=True)
+        text = sa.Column(sa.String(50))
+
+        def send_signalbus_message(self) -> None:
+            """Send one; the other app commits one meanwhile."""
+            if self.text == "slow":
+                clock.advance(1)
+                _record(other_app, custom, Slow(text="quick"))
+            sent.append(self.text)
+
+    custom.init_app(app)
+    custom.init_app(other_app)
+    _record(app, custom, Slow(text="slow"))
+
+    assert ["quick", "slow"] == sent
+
+
+@pytest.mark.usefixtures("outage_in_one_app")
+def test_all_breakers_are_reset_at_once(
+    app: Flask, other_app: Flask, custom: CustomSQLAlchemy, greeting: t.Any
+) -> None:
+    """Also those of other apps than the one at hand."""
+    _record(other_app, custom, greeting(text="b"))
+    with app.app_context():
+        custom.signalbus.reset_breakers()
+
+    assert {} == custom.signalbus.breakers.open()
+
+
+def test_breakers_of_an_app_go_with_it(
+    app: Flask, custom: CustomSQLAlchemy, greeting: t.Any
+) -> None:
+    """Each test of a suite may make an app, for a bus that stays."""
+    custom.init_app(app)
+    breakers = custom.signalbus.breakers
+    gone = Flask("gone")
+    gone.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    custom.init_app(gone)
+    with gone.app_context():
+        breakers.record_failure(greeting)
+        custom.engine.dispose()
+    del gone
+    gc.collect()
+
+    assert {} == breakers.open()
+    assert breakers.is_closed(greeting)
 
 
 @pytest.mark.parametrize("method", ["flush", "flushmany", "flushordered"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import typing as t
+from pathlib import Path
 
 import pytest
 
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
-    from signalbus.typing import SignalModel
 
 #: Longer than anything takes here, in seconds.
 LONG = 60.0
+
+RAW_FORKER = Path(__file__).parents[1] / "plugins" / "raw_forker.py"
 
 
 @pytest.mark.databases
@@ -46,31 +47,10 @@ def test_what_is_no_exception_stops_no_other_signal(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork.")
 @pytest.mark.databases("postgresql")
-def test_fork_without_the_hooks_of_python(
-    db: SQLAlchemy, bus: SignalBus, greeting: SignalModel, wire: t.Any
-) -> None:
+def test_fork_without_the_hooks_of_python(engine_url: str, interpreter: t.Any) -> None:
     """As that of uWSGI: the child makes a thread of its own."""
-    bus.autoflush = "background"
+    program = interpreter(RAW_FORKER, engine_url, "background")
 
-    def commit(text: str) -> None:
-        db.session.add(greeting(text=text))
-        db.session.commit()
-
-    commit("before")
-    assert bus.drain_autoflush(LONG)
-    child = ctypes.PyDLL(None).fork()
-    if child == 0:
-        try:
-            assert bus.drain_autoflush(0.1)
-            db.engine.dispose(close=False)
-            commit("child")
-            assert bus.drain_autoflush(5)
-            assert ["before", "child"] == wire.sent
-        except BaseException:  # noqa: BLE001 the child must not run other tests
-            os._exit(1)
-        os._exit(0)
-
-    assert 0 == os.waitpid(child, 0)[1]
-    commit("after")
-    assert bus.drain_autoflush(LONG)
-    assert ["before", "after"] == wire.sent
+    assert ["parent\n", "child\n"] == [program.stdout.readline() for _ in range(2)]
+    assert ("parent again\n", None) == program.communicate("go on\n", timeout=LONG)
+    assert 0 == program.returncode

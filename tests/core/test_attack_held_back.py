@@ -147,7 +147,7 @@ def test_signal_that_is_held_back_is_not_read(
 
 #: How a connection learns its number, and how another one cuts it.
 CUT = {
-    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({}, 30000)"),
     "mariadb": ("SELECT connection_id()", "KILL {}"),
 }
 

@@ -70,7 +70,7 @@ def cut(db: SQLAlchemy) -> None:
     with engine.connect() as connection:
         if engine.name == "postgresql":
             connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND application_name = 'shop'"
             )
             return

@@ -61,7 +61,7 @@ def test_burst_that_has_gone_meanwhile_is_forgotten(
     def send(cls: SignalModel, signal: Signal) -> None:
         with other.connect() as connection:
             connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND state = 'idle in transaction'"
             )
             connection.execute(sa.delete(model.__table__))

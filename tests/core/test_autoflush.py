@@ -57,6 +57,31 @@ def test_switched_on_again(
     assert ["a"] == wire.sent
 
 
+@pytest.fixture
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load no plugin that is told of every commit."""
+    monkeypatch.setenv("SIGNALBUS_DISABLED_PLUGINS", "otel, relay, retry")
+
+
+@pytest.mark.parametrize("values", [(False, True), (True, False)])
+def test_what_counts_is_the_value_at_the_commit(
+    no_plugins: None,
+    db: SQLAlchemy,
+    bus: SignalBus,
+    greeting: SignalModel,
+    wire: t.Any,
+    values: tuple[bool, bool],
+) -> None:
+    """Autoflush may be switched after a signal was written, and before the commit."""
+    bus.autoflush, at_commit = values
+    db.session.add(greeting(text="a"))
+    db.session.flush()
+    bus.autoflush = at_commit
+    db.session.commit()
+
+    assert (["a"] if at_commit else []) == wire.sent
+
+
 @pytest.mark.parametrize("setting", [True, False])
 def test_switched_by_the_configuration(
     new_app: t.Any, engine_url: str, setting: bool

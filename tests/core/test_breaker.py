@@ -321,3 +321,29 @@ def test_breakers_of_models_that_send_themselves_are_named_after_them(
 
     assert logging.WARNING == caplog.records[0].levelno
     assert line.startswith("The broker of Greeting is unavailable")
+
+
+def test_broker_that_nobody_tries_any_more_is_not_told_to_be_down(
+    bus: SignalBus, clock: t.Any
+) -> None:
+    """Another process has sent what was left; with nothing to send, none is a probe."""
+    bus.breakers.record_failure("post")
+    clock.advance(60)
+    before = bus.breakers.open()
+    clock.advance(100)
+
+    assert {"post": 0.0} == before
+    assert {} == bus.breakers.open()
+    assert not bus.breakers.is_closed("post")
+
+
+def test_broker_that_is_tried_in_vain_is_told_to_be_down(
+    bus: SignalBus, clock: t.Any
+) -> None:
+    """However long it is down."""
+    bus.breakers.record_failure("post")
+    for _ in range(10):
+        clock.advance(100)
+        bus.breakers.record_failure("post")
+
+    assert ["post"] == list(bus.breakers.open())

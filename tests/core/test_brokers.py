@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import types
 import typing as t
 
@@ -57,10 +58,10 @@ def _brokers(bus: SignalBus) -> str:
 
 
 def _without_installed(bus: SignalBus) -> None:
-    """Unregister the brokers that this environment happens to have."""
-    for name in ("rabbitmq", "filebroker"):
-        if bus.plugin_manager.has_plugin(name):
-            bus.plugin_manager.unregister(name=name)
+    """Unregister the plugins that this environment happens to have."""
+    for each in importlib.metadata.entry_points(group="signalbus"):
+        if bus.plugin_manager.has_plugin(each.name):
+            bus.plugin_manager.unregister(name=each.name)
 
 
 def test_brokers_alone_are_offered(bus: SignalBus, letter: SignalModel) -> None:

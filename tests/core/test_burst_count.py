@@ -205,7 +205,7 @@ class Waits:
     def signalbus_burst_count(self) -> int:
         """Wait, and return the count."""
         self.is_asked.set()
-        self.may_go_on.wait(10)
+        self.may_go_on.wait(60)
         return 7
 
 
@@ -216,10 +216,10 @@ def test_other_threads_do_not_see_an_incomplete_declaration(
     waits = Waits()
     bus.plugin_manager.register(waits)
     first = background(bus.declaration, greeting)
-    waits.is_asked.wait(10)
+    assert waits.is_asked.wait(60)
     waits.is_asked.clear()
     second = background(bus.declaration, greeting)
 
-    assert waits.is_asked.wait(10)
+    assert waits.is_asked.wait(60)
     waits.may_go_on.set()
     assert [7, 7] == [first.result().burst_count, second.result().burst_count]

@@ -140,7 +140,7 @@ def test_missing_table_is_a_problem(
     db: SQLAlchemy, greeting: SignalModel, check: t.Callable[..., list[str]]
 ) -> None:
     """The table and how to make it: as a flush tells it."""
-    db.drop_all()
+    sa.inspect(greeting).local_table.drop(db.engine)
 
     assert [
         (
@@ -156,7 +156,7 @@ def test_missing_table_needs_no_index(
 ) -> None:
     """What is to be done next is told, and not what follows from it."""
     event = new_event()
-    db.drop_all()
+    sa.inspect(event).local_table.drop(db.engine)
     (told,) = check(event)
 
     assert "is missing" in told
@@ -185,7 +185,9 @@ def check_new(new_app: t.Any) -> t.Callable[..., list[str]]:
         ]
         with app.app_context():
             hook = bus.plugin_manager.hook.signalbus_check
-            (problems,) = hook(bus=bus, models=classes)
+            problems = [
+                each for answer in hook(bus=bus, models=classes) for each in answer
+            ]
         return t.cast("list[str]", problems)
 
     return check
@@ -198,6 +200,7 @@ def test_database_that_cannot_be_read_is_told_once(
     """With its models, the error and the setting; the others are checked."""
     far = f"sqlite:///{tmp_path / 'nowhere' / 'signals.sqlite'}"
     models = {"Here": None, "Far": "far", "Away": "far"}
+    told = check_new(models, engine_url, far=far)
 
     assert [
         (
@@ -209,7 +212,7 @@ def test_database_that_cannot_be_read_is_told_once(
             " to open database file. Start it, or correct SQLALCHEMY_BINDS or the"
             " privileges of its user."
         ),
-    ] == check_new(models, engine_url, far=far)
+    ] == [each for each in told if "a plugin" not in each]  # some keep tables, too
 
 
 def test_database_that_the_app_does_not_know_is_told(
@@ -573,3 +576,36 @@ def test_check_changes_nothing(
     assert {"SELECT", "SHOW", "DESCRIBE", "PRAGMA"} >= {
         text.split()[0].partition("(")[0].upper() for text, _ in statements
     }
+
+
+class TestTranslatedSchema:
+    """An engine with a ``schema_translate_map``, as tenants have them."""
+
+    @pytest.fixture
+    def app(self, new_app: t.Any, engine_url: str) -> t.Any:
+        """Give an app that finds the schema ``tenant`` in its own database."""
+        translation = {"tenant": sa.make_url(engine_url).database}
+        options = {"execution_options": {"schema_translate_map": translation}}
+        return new_app(engine_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+
+    @pytest.mark.databases("mariadb")
+    def test_tables_and_indexes_are_looked_for_where_they_are(
+        self,
+        db: SQLAlchemy,
+        new_event: t.Callable[..., SignalModel],
+        check: t.Callable[..., list[str]],
+    ) -> None:
+        """Not in the schema that the model names."""
+        index = sa.Index("ix_account", "account_id", "id")
+        event = new_event(__table_args__=(index, {"schema": "tenant"}))
+        table: t.Any = event.__table__
+        there = check(event)
+        with db.engine.begin() as connection:
+            index.drop(connection)
+        (without_index,) = check(event)
+        table.drop(db.engine)
+        (without_table,) = check(event)
+
+        assert [] == there
+        assert "has no index on its ordering key" in without_index
+        assert "is missing" in without_table

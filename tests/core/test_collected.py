@@ -122,6 +122,19 @@ def test_bus_outlives_its_apps(engine_url: str) -> None:
         SignalBus(db)
 
 
+def test_app_is_collected_before_its_bus(engine_url: str) -> None:
+    """Suites make an app for each test, and their broker connections must end."""
+    db = Database()
+    app = new_app(engine_url)
+    db.init_app(app)
+    use(app, db, [])
+    left = weakref.ref(app)
+    del app
+    gc.collect()
+
+    assert left() is None
+
+
 def test_signals_that_wait_keep_what_sends_them(engine_url: str) -> None:
     """What was committed is sent, though nobody holds the app any more."""
     sent: list[str] = []
@@ -149,8 +162,8 @@ def test_signals_that_wait_keep_what_sends_them(engine_url: str) -> None:
 
     left = live()
     gc.collect()
-    opened.set()
     (thread,) = threads() - before
+    opened.set()
     while thread.is_alive():
         gc.collect()
         thread.join(0.05)

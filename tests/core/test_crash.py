@@ -142,8 +142,9 @@ def test_lost_database_connection_repeats_the_burst_at_hand_at_most(
         if len(wire.attempts) == 1:
             with other.connect() as connection:
                 connection.exec_driver_sql(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
-                    " datname = current_database() AND state = 'idle in transaction'"
+                    "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+                    " WHERE datname = current_database()"
+                    " AND state = 'idle in transaction'"
                 )
             background(bus.flushmany).result()
 

@@ -658,7 +658,8 @@ def test_unknown_names_are_ignored_with_a_warning(
 
 def test_models_that_are_still_being_imported_are_left_alone() -> None:
     """Configuring one database's models touches no half-imported ones of another."""
-    done, half = _database(), _database()
+    apps = [Flask(__name__) for _ in range(2)]  # which nobody else holds
+    done, half = map(_database, apps)
 
     class Parent(half.Model):
         id = sa.Column(sa.Integer, primary_key=True)
@@ -674,13 +675,12 @@ def test_models_that_are_still_being_imported_are_left_alone() -> None:
     assert Child is sa.inspect(Parent).relationships["child"].mapper.class_
 
 
-def _database() -> t.Any:
-    """Return a database of an app of its own, with a bus."""
+def _database(app: Flask) -> t.Any:
+    """Return a database of *app*, with a bus."""
 
     class Database(SignalBusMixin, SQLAlchemy):
         pass
 
-    app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     return Database(app)
 

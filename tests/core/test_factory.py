@@ -95,6 +95,43 @@ def test_bus_cannot_be_used_in_an_app_that_it_does_not_have(
         late_bus.flush()
 
 
+def test_bus_does_not_take_another_app_for_one_that_it_does_not_have(
+    app: Flask,
+    other_app: Flask,
+    late_db: SQLAlchemy,
+    late_bus: SignalBus,
+    order: t.Any,
+    wire: t.Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It would send what that has pending; what was committed would stay, unnoticed."""
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    late_bus.autoflush = False
+    _record(app, late_db, order(text="pending"))
+    late_bus.autoflush = True
+    late_db.init_app(other_app)
+    _record(other_app, late_db, order(text="a"))
+    with other_app.app_context(), pytest.raises(RuntimeError, match=r"bus\.init_app"):
+        late_bus.flush()
+
+    assert [] == wire.sent
+    assert ["Signals stay pending after a commit (Order)"] == caplog.messages
+    assert "bus.init_app" in caplog.text
+
+
+def test_bus_works_in_the_context_of_an_app_of_another_database(
+    app: Flask, other_app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """It has one app, so there is no doubt which is meant."""
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    with app.app_context():
+        late_db.create_all()
+    with other_app.app_context():
+        assert 0 == late_bus.flush()
+
+
 def test_database_comes_first(app: Flask, late_bus: SignalBus) -> None:
     """An app that the database object does not know is refused, with the remedy."""
     with pytest.raises(RuntimeError, match=r"db\.init_app"):
@@ -195,6 +232,80 @@ def test_plugins_prepare_an_app_when_it_comes(
 
     assert [] == before
     assert [(late_bus, app)] == greeter.apps
+
+
+def test_late_plugin_alone_prepares_the_apps_so_far(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """Those that were there have prepared them, whatever they call their method."""
+
+    class Renamed:
+        def __init__(self) -> None:
+            self.apps: list[Flask] = []
+
+        @hookimpl(specname="signalbus_init_app")
+        def prepare(self, app: Flask) -> None:
+            self.apps.append(app)
+
+    early, late = Renamed(), Renamed()
+    late_bus.plugin_manager.register(early)
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    late_bus.plugin_manager.register(late)
+
+    assert ([app], [app]) == (early.apps, late.apps)
+
+
+def test_late_plugin_may_wrap_the_preparation(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """For the apps so far, it wraps nothing."""
+    wrapped = []
+
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def signalbus_init_app(self, app: Flask) -> t.Generator[None, object, object]:
+            wrapped.append(app)
+            return (yield)
+
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    late_bus.plugin_manager.register(Wrapper())
+
+    assert [app] == wrapped
+
+
+def test_late_plugin_that_refuses_an_app_is_not_registered(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """The apps so far have their bus; so it is the plugin that cannot come."""
+
+    class Picky:
+        @hookimpl
+        def signalbus_init_app(self) -> None:
+            raise ValueError("COLOUR is not set.")
+
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    picky = Picky()
+    with pytest.raises(SettingError, match="COLOUR"):
+        late_bus.plugin_manager.register(picky)
+
+    assert not late_bus.plugin_manager.is_registered(picky)
+    assert late_bus is app.extensions["signalbus"]
+
+
+def test_blocked_plugin_prepares_nothing(
+    app: Flask, late_db: SQLAlchemy, late_bus: SignalBus
+) -> None:
+    """The plugin manager does not let it in."""
+    greeter = Greeter()
+    late_db.init_app(app)
+    late_bus.init_app(app)
+    late_bus.plugin_manager.set_blocked("greeter")
+
+    assert late_bus.plugin_manager.register(greeter, "greeter") is None
+    assert [] == greeter.apps
 
 
 def test_settings_are_checked_when_the_app_comes(

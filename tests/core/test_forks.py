@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import typing as t
 
 import pytest
 import sqlalchemy as sa
+from signalbus.breakers import CircuitBreakers
 
 if t.TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -29,6 +32,33 @@ def in_a_child(work: t.Callable[[], object]) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1]
+
+
+def test_fork_may_come_while_a_thread_is_at_the_circuit_breakers() -> None:
+    """The child does not wait for a thread that it does not have."""
+    breakers = CircuitBreakers()
+    is_there, go_on = threading.Event(), threading.Event()
+
+    class Sender:
+        def __hash__(self) -> int:
+            is_there.set()
+            go_on.wait()
+            return 7
+
+    thread = threading.Thread(target=breakers.record_failure, args=[Sender()])
+    thread.start()
+    is_there.wait()
+
+    def work() -> None:
+        signal.alarm(10)
+        breakers.record_failure("broker")
+        assert not breakers.is_closed("broker")
+
+    status = in_a_child(work)
+    go_on.set()
+    thread.join()
+
+    assert 0 == status
 
 
 #: How a connection is told from others.

@@ -69,6 +69,39 @@ def test_autoflush_says_what_to_do(
     assert REMEDY in caplog.text
 
 
+@pytest.fixture
+def created(tableless: SignalModel, db: SQLAlchemy) -> t.Iterator[list[str]]:
+    """Let the table be created as soon as a statement has failed; give the errors."""
+    errors: list[str] = []
+
+    def note(context: sa.ExceptionContext) -> None:
+        errors.append(str(context.original_exception))
+
+    def create(*_: object) -> None:
+        if errors:
+            tableless.metadata.create_all(others)
+
+    sa.event.listen(db.engine, "handle_error", note)
+    sa.event.listen(db.engine.pool, "checkin", create)
+    others = sa.create_engine(db.engine.url, poolclass=sa.NullPool)
+    yield errors
+    others.dispose()
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("method", ["flushmany", "flushordered", "count_pending"])
+def test_table_that_was_created_since_was_missing(
+    bus: SignalBus, db: SQLAlchemy, created: list[str], method: str
+) -> None:
+    """What the database said is explained, though it would not say so any more."""
+    with pytest.raises(MissingTableError) as caught:
+        getattr(bus, method)()
+
+    assert REMEDY == str(caught.value)
+    assert created
+    assert sa.inspect(db.engine).has_table("greeting")
+
+
 @pytest.mark.databases("postgresql", "mariadb", "sqlite")
 def test_another_table_is_another_error(
     bus: SignalBus,
@@ -80,20 +113,20 @@ def test_another_table_is_another_error(
     """A trigger may name a table that does not exist; the model's own is there."""
     record(greeting, "a")
     body = {
-        "sqlite": "BEGIN INSERT INTO nowhere VALUES (1); END",
-        "mariadb": "FOR EACH ROW INSERT INTO nowhere VALUES (1)",
+        "sqlite": "BEGIN INSERT INTO greeting_log VALUES (1); END",
+        "mariadb": "FOR EACH ROW INSERT INTO greeting_log VALUES (1)",
         "postgresql": "FOR EACH ROW EXECUTE FUNCTION note()",
     }
     with db.engine.begin() as connection:
         if database == "postgresql":
             connection.exec_driver_sql(
                 "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql"
-                " AS 'BEGIN INSERT INTO nowhere VALUES (1); RETURN old; END'"
+                " AS 'BEGIN INSERT INTO greeting_log VALUES (1); RETURN old; END'"
             )
         connection.exec_driver_sql(
             f"CREATE TRIGGER noted BEFORE DELETE ON greeting {body[database]}"
         )
-    with pytest.raises(sa.exc.DBAPIError, match="nowhere"):
+    with pytest.raises(sa.exc.DBAPIError, match="greeting_log"):
         bus.flushmany()
 
 

@@ -18,6 +18,7 @@ import sqlalchemy.orm as sa_orm
 from signalbus import BrokerUnavailableError
 from signalbus import PartialDeliveryError
 from signalbus import SignalModelError
+from signalbus.stopping import StopToken
 from signalbus.testing import MemoryBroker
 
 if t.TYPE_CHECKING:
@@ -1057,6 +1058,27 @@ def test_burst_for_which_there_is_no_time_goes_on_in_the_next(
     assert [[f"{key}{number}" for key in "abc"] for number in (1, 2, 3, 4)] == [
         list(call) for call in wire.attempts
     ]
+
+
+@some_ways
+def test_told_to_stop_it_sends_no_further_wave(
+    new_event: t.Any,
+    post: t.Any,
+    run: t.Any,
+    wire: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    """A process that ends has no time for a whole burst; what was sent is deleted."""
+    model = new_event(form="row", burst=True, signalbus_burst_count=100)
+    post(model, *texts_of("abc", 4))
+    carry = wire.carry
+
+    with StopToken().active() as token:
+        monkeypatch.setattr(wire, "carry", lambda *each: (carry(*each), token.stop()))
+
+        assert 3 == run(way, model)
+    assert ["a1", "b1", "c1"] == wire.sent
 
 
 @pytest.mark.databases

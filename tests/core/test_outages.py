@@ -185,7 +185,7 @@ def test_database_that_is_lost_in_mid_run_is_one_failure(
     def lose() -> None:
         sa.event.listen(engine, "do_connect", refuse)
         postgresql.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"  # noqa: S608 our own name
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"  # noqa: S608 our own name
             " WHERE application_name = 'flusher'"
             f" AND datname = '{postgresql.name}'"
         )

@@ -104,11 +104,17 @@ def test_every_reason_has_its_line(
     ] == _errors(caplog)
 
 
+@pytest.mark.parametrize("period", ["", "."])
 def test_reasons_without_end_share_a_line(
-    bus: SignalBus, new_model: t.Any, wire: t.Any, record: t.Any, caplog: t.Any
+    bus: SignalBus,
+    new_model: t.Any,
+    wire: t.Any,
+    record: t.Any,
+    caplog: t.Any,
+    period: str,
 ) -> None:
     """Errors with texts that nothing can compare do not flood the log."""
-    letters = [chr(ord("a") + number) for number in range(26)]
+    letters = [f"{chr(ord('a') + number)}{period}" for number in range(26)]
     wire.failures = {letter: ValueError(letter) for letter in letters}
     record(new_model("Order", signalbus_burst_count=100), *letters)
     with pytest.raises(ValueError, match="a"):

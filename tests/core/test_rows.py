@@ -518,6 +518,42 @@ def test_a_look_leaves_transactions_to_the_others(
     assert not rows.is_empty()
 
 
+def test_signals_are_counted_up_to_a_limit(rows: SignalRows) -> None:
+    """A table of any size costs no more than the limit."""
+    with rows.look() as connection:
+        assert 2 == rows.count(connection, 2)
+        assert 3 == rows.count(connection, 3)
+        assert 3 == rows.count(connection, 10)
+
+
+def test_counted_rows_are_those_of_the_model_alone(
+    bus: SignalBus, new_model: t.Any, db: SQLAlchemy, add: t.Callable[..., None]
+) -> None:
+    """Models that share a table are counted one by one."""
+    kind = {"kind": sa.Column(sa.String(10))}
+    mapper = {"polymorphic_on": "kind", "polymorphic_identity": "base"}
+    base = new_model("Base", **kind, __mapper_args__=mapper)
+    derived = type(
+        "Derived", (base,), {"__mapper_args__": {"polymorphic_identity": "derived"}}
+    )
+    add(base(), base(), derived())
+
+    with SignalRows(bus, base).look() as connection:
+        assert 2 == SignalRows(bus, base).count(connection, 10)
+        assert 1 == SignalRows(bus, derived).count(connection, 10)
+
+
+@pytest.mark.databases("sqlite")
+def test_who_looks_keeps_nobody_from_writing(
+    rows: SignalRows, greeting: SignalModel, record: t.Any
+) -> None:
+    """A transaction would lock the whole database."""
+    with rows.look() as connection:
+        assert 3 == rows.count(connection, 10)
+        record(greeting, "d")
+        assert 4 == rows.count(connection, 10)
+
+
 def test_first_keys_may_begin_behind_a_key(rows: SignalRows) -> None:
     """So all keys can be read, some at a time."""
     with rows.transaction() as connection:

@@ -515,7 +515,7 @@ def test_what_was_written_is_written_again_if_the_commit_fails(
 
 
 KILL = {
-    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({}, 30000)"),
     "mariadb": ("SELECT connection_id()", "KILL {}"),
 }
 

@@ -9,6 +9,7 @@ import click
 import sqlalchemy.exc as sa_exc
 from flask.cli import ScriptInfo
 from signalbus import SignalBusError
+from signalbus.exceptions import clean_line
 from signalbus.exceptions import describe_error
 
 from signalbus_cli._warnings import shown_warnings
@@ -29,7 +30,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except SignalBusError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(clean_line(str(error))) from error
     except sa_exc.SQLAlchemyError as error:
         raise click.ClickException(describe_error(error)) from error
 

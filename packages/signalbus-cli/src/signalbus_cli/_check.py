@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from signalbus.exceptions import escape_controls
+from signalbus.exceptions import clean_line
 
 if t.TYPE_CHECKING:
     from signalbus import SignalBus
@@ -18,7 +18,7 @@ def find_problems(bus: SignalBus, models: t.Sequence[SignalModel]) -> list[str]:
     problems: list[str] = []
     for answer in bus.plugin_manager.hook.signalbus_check(bus=bus, models=models):
         problems += answer if _is_valid(answer) else [_bad_answer(answer)]
-    return list(dict.fromkeys(map(escape_controls, problems)))
+    return list(dict.fromkeys(map(clean_line, problems)))
 
 
 def _is_valid(answer: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import typing as t
 
 import click
@@ -41,13 +40,15 @@ class SignalBusGroup(AppGroup):
         """
         from flask.helpers import get_debug_flag
         from signalbus import SignalBusError
+        from signalbus.exceptions import clean_line
+        from signalbus.logs import format_traceback
 
         try:
             return super().invoke(ctx)
         except SignalBusError as error:
             if get_debug_flag():
-                traceback.print_exc()
-            raise click.ClickException(str(error)) from error
+                click.echo(format_traceback(error), err=True)
+            raise click.ClickException(clean_line(str(error))) from error
 
     def _add_own(self) -> None:
         if self._has_own:

@@ -7,6 +7,8 @@ import json
 import typing as t
 from collections import abc
 
+from signalbus.exceptions import escape_controls
+
 from signalbus_cli.output import format_table
 from signalbus_cli.output import print_warning
 
@@ -46,7 +48,9 @@ class Counts:
         ]
         rows.append((*map(self._total, self._by_title), "total"))
         if len(self._by_title) == 1:
-            return [f"{count:>9,}  {name}" for count, name in rows]
+            return [
+                f"{count:>9,}  {escape_controls(str(name))}" for count, name in rows
+            ]
         return format_table([*map(str.upper, self._by_title), _MODEL.upper()], rows)
 
     def as_json(self) -> str:

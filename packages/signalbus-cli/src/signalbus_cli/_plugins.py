@@ -6,6 +6,7 @@ import typing as t
 
 from signalbus.plugins import make_plugin_manager
 
+from signalbus_cli._brokers import add_groups
 from signalbus_cli.output import print_warning
 
 if t.TYPE_CHECKING:
@@ -25,6 +26,7 @@ def register_commands(group: click.Group) -> None:
     errors = (Exception, SystemExit)
     manager.isolate("signalbus_register_commands", _warn, errors)
     manager.hook.signalbus_register_commands(group=group)
+    add_groups(group, manager)
 
 
 def _warn(plugin: str, error: BaseException) -> None:

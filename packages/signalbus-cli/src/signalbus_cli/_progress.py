@@ -9,6 +9,7 @@ import typing as t
 
 import click
 from signalbus import hookimpl
+from signalbus.exceptions import escape_controls
 
 from signalbus_cli._report import describe_sent
 
@@ -69,7 +70,9 @@ class ProgressDisplay:
         self._next_update = now + _INTERVAL
         self._is_shown = True
         rate = sent / (now - self._started)
-        self._draw(f"{name}: {describe_sent(sent)}, {rate:,.0f} per second")
+        self._draw(
+            f"{escape_controls(name)}: {describe_sent(sent)}, {rate:,.0f} per second"
+        )
 
     def clear(self) -> None:
         """Remove the line."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 import typing as t
 
 import click
 from flask import current_app
+from signalbus.exceptions import clean_line
+from signalbus.logs import format_traceback
 
 
 def print_sent(count: int) -> None:
@@ -26,9 +27,9 @@ def print_error(error: BaseException, lines: t.Collection[str]) -> None:
     With ``flask --debug``, print the traceback first.
     """
     if current_app.debug and lines:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        click.echo(format_traceback(error), err=True)
     for line in lines:
-        click.secho(f"Error: {line}", err=True, fg="red")
+        click.secho(f"Error: {clean_line(line)}", err=True, fg="red")
 
 
 def print_recovery(runs: int) -> None:

@@ -24,7 +24,7 @@ def describe_model(bus: SignalBus, model: SignalModel) -> tuple[str, ...]:
         model.__name__,
         _sender(bus, declaration),
         str(declaration.burst_count),
-        "on" if bus.autoflush and declaration.autoflush else "off",
+        _autoflush(bus, declaration),
         _order(declaration) or "-",
     )
 
@@ -40,6 +40,14 @@ def _sender(bus: SignalBus, declaration: Declaration) -> str:
         return "its send_signalbus_message()"
     missing = is_missing_broker(bus.plugin_manager, declaration.broker)
     return f"broker {declaration.broker!r}{' (not installed)' if missing else ''}"
+
+
+def _autoflush(bus: SignalBus, declaration: Declaration) -> str:
+    """Return whether, and how, signals are sent right after their commit."""
+    if not declaration.autoflush:
+        return "off"
+    mode = bus.autoflush
+    return mode if isinstance(mode, str) else "on" if mode else "off"
 
 
 def _order(declaration: Declaration) -> str:

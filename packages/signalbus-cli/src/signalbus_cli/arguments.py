@@ -13,6 +13,7 @@ import typing as t
 
 import click
 from signalbus import get_models_to_flush
+from signalbus.exceptions import escape_controls
 
 from signalbus_cli._app import bus_of_app
 from signalbus_cli._app import errors_in_one_line
@@ -96,9 +97,9 @@ def _refuse_unknown(names: t.Sequence[str], models: t.Sequence[SignalModel]) -> 
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
         raise click.UsageError(
-            f"No signal model is called {' or '.join(unknown)}."
+            f"No signal model is called {escape_controls(' or '.join(unknown))}."
             f"{_suggestion(unknown, known)} The signal models of this app are:"
-            f" {', '.join(known) or 'none'}."
+            f" {escape_controls(', '.join(known)) or 'none'}."
         )
 
 
@@ -110,7 +111,8 @@ def _suggestion(unknown: t.Iterable[str], known: t.Sequence[str]) -> str:
         for name in unknown
         for match in difflib.get_close_matches(name.lower(), by_lower)
     ]
-    return f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+    names = escape_controls(" or ".join(dict.fromkeys(close)))
+    return f" Did you mean {names}?" if close else ""
 
 
 def _names_of_app() -> list[str]:

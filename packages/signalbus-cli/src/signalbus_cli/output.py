@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import click
+from signalbus.exceptions import clean_line
 from signalbus.exceptions import escape_controls
 
 __all__ = ["format_table", "print_warning"]
@@ -34,7 +35,7 @@ def format_table(
 
 def print_warning(message: str) -> None:
     """Print a warning on stderr, as one line."""
-    click.secho(f"Warning: {escape_controls(message)}", err=True, fg="yellow")
+    click.secho(f"Warning: {clean_line(message)}", err=True, fg="yellow")
 
 
 def _text(cell: str | int) -> str:

@@ -11,8 +11,10 @@ from signalbus._discover import get_models_to_flush
 from signalbus._markers import hookimpl
 from signalbus._markers import hookspec
 from signalbus._mixin import SignalBusMixin
+from signalbus.exceptions import BrokerTimeoutError
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import DBSerializationError
+from signalbus.exceptions import MessageRefusedError
 from signalbus.exceptions import MissingTableError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
@@ -23,9 +25,11 @@ from signalbus.extension import SignalBus
 from signalbus.retry import retry_on_deadlock
 
 __all__ = [
+    "BrokerTimeoutError",
     "BrokerUnavailableError",
     "DBSerializationError",
     "Declaration",
+    "MessageRefusedError",
     "MissingTableError",
     "NoBrokerError",
     "PartialDeliveryError",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 import weakref
 
@@ -13,11 +12,12 @@ from signalbus import _declare
 from signalbus import _discover
 from signalbus import _spelling
 from signalbus.exceptions import escape_controls
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 
 class ModelAnnouncer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import typing as t
 import weakref
 
@@ -11,14 +10,16 @@ from signalbus import _settings
 from signalbus import _spelling
 from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
+    import pluggy
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
 
     from signalbus.typing import Bus
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: The name of the bus among the extensions of an app.
 EXTENSION = "signalbus"
@@ -34,12 +35,18 @@ class Apps:
     """The apps of one bus, as long as they live.
 
     :param current: returns the app whose context this is, of whatever bus.
+    :param db: the database of that bus.
     """
 
-    def __init__(self, current: t.Callable[[], Flask | None]) -> None:
+    def __init__(self, current: t.Callable[[], Flask | None], db: SQLAlchemy) -> None:
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._find_current = current
+        self._db = db
         self._the_only: weakref.ref[Flask] | None = None
+
+    def __iter__(self) -> t.Iterator[Flask]:
+        """Iterate over them."""
+        return iter(list(self._apps))
 
     def __contains__(self, app: object) -> bool:
         """Return whether *app* is one of them."""
@@ -63,6 +70,7 @@ class Apps:
         if self._current() is not None:
             return _NO_CONTEXT
         self.require()
+        self._refuse_forgotten()
         app = self._only()
         if app is None:
             raise RuntimeError(
@@ -78,6 +86,16 @@ class Apps:
             raise RuntimeError(
                 "This signal bus has no Flask app yet. Call db.init_app(app) and"
                 " bus.init_app(app) first."
+            )
+
+    def _refuse_forgotten(self) -> None:
+        """Refuse to work for an app that has the database and not the bus."""
+        current = self._find_current()
+        if current is not None and current in apps_of(self._db):
+            raise RuntimeError(
+                f"The current Flask app, {current.name}, has the database of this"
+                " signal bus, and not the bus. Call bus.init_app(app) after"
+                " db.init_app(app)."
             )
 
     def _current(self) -> Flask | None:
@@ -138,20 +156,37 @@ def _refuse_second_bus(app: Flask) -> None:
 
 @contextlib.contextmanager
 def registered(bus: Bus, app: Flask, apps: Apps) -> t.Iterator[None]:
-    """Give *app* its *bus*, unless a plugin refuses it meanwhile.
-
-    A :exc:`ValueError` of a plugin becomes a :exc:`SettingError`.
-    """
+    """Give *app* its *bus*, unless a plugin refuses it meanwhile."""
     app.extensions[EXTENSION] = bus
     apps.add(app)
     try:
-        yield
-    except Exception as error:
+        with _refusals():
+            yield
+    except Exception:
         del app.extensions[EXTENSION]
         apps.discard(app)
-        if isinstance(error, ValueError) and not isinstance(error, SignalBusError):
-            raise SettingError(str(error)) from error
         raise
+
+
+def introduce(bus: Bus, hooks: pluggy.HookRelay, apps: Apps) -> None:
+    """Let a plugin that comes late, whose *hooks* these are, prepare the *apps*.
+
+    With a hook that is historic, pluggy would do that, and keep all apps alive.
+    """
+    with _refusals():
+        for app in apps:
+            hooks.signalbus_init_app(bus=bus, app=app)
+
+
+@contextlib.contextmanager
+def _refusals() -> t.Iterator[None]:
+    """Let a :exc:`ValueError` of a plugin become a :exc:`SettingError`."""
+    try:
+        yield
+    except SignalBusError:
+        raise
+    except ValueError as error:
+        raise SettingError(str(error)) from error
 
 
 def log_unknown_settings(bus: Bus, app: Flask) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from signalbus._background_thread import BackgroundThread
 from signalbus._markers import hookimpl
 from signalbus._settings import BACKGROUND
 from signalbus._sql import connections
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: How long the end of a process waits for what is queued, in seconds, and how much
 #: longer for the burst at hand.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
-import logging
 import queue
 import threading
 import time
 import typing as t
 
 from signalbus import stopping
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     import weakref
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: How many primary keys are held at most, those being sent included.
 MAX_KEYS = 10_000

@@ -47,31 +47,45 @@ def _problems_of_database(bus: Bus, declarations: t.Sequence[Declaration]) -> li
     """Return what is wrong with the database of some models, which is one."""
     try:
         with connections.connect(bus.db, declarations[0]) as connection:
-            inspector = sa.inspect(connection)
             return [
                 problem
                 for each in declarations
-                for problem in _problems_of_tables(inspector, each)
-            ]
+                for problem in _problems_of_tables(connection, each)
+            ] + _missing_tables_of_plugins(connection, declarations)
     except SignalBusError as error:  # the app does not know the database
         return [str(error)]
     except sa_exc.SQLAlchemyError as error:
         return [_describe_unreadable(declarations, error)]
 
 
-def _problems_of_tables(inspector: sa.Inspector, declaration: Declaration) -> list[str]:
-    missing = missing_tables.find(inspector, declaration)
+def _problems_of_tables(
+    connection: sa.Connection, declaration: Declaration
+) -> list[str]:
+    missing = missing_tables.find(connection, declaration)
     if missing:
         return list(map(str, missing))
     needed = indexes.needed_index(declaration)
-    if needed is None or indexes.is_indexed(inspector, needed):
+    if needed is None or indexes.is_indexed(connection, needed):
         return []
     return [
         (
             f"The table {needed.table.fullname} of the signal model"
             f" {declaration.model.__name__} has no index on {_describe(needed)}, so its"
-            f" signals are found slowly. {_remedy(inspector, declaration, needed)}"
+            f" signals are found slowly. {_remedy(connection, declaration, needed)}"
         )
+    ]
+
+
+def _missing_tables_of_plugins(
+    connection: sa.Connection, declarations: t.Sequence[Declaration]
+) -> list[str]:
+    key = declarations[0].bind_key
+    where = "" if key is None else f" of the database {key!r}"
+    return [
+        f"The table {name}{where}, which a plugin of signalbus keeps, is missing. Run"
+        " `flask db migrate` and `flask db upgrade`, or call db.create_all()."
+        for metadata in dict.fromkeys(each.table.metadata for each in declarations)
+        for name in missing_tables.find_of_plugins(connection, metadata)
     ]
 
 
@@ -83,7 +97,7 @@ def _describe(needed: NeededIndex) -> str:
 
 
 def _remedy(
-    inspector: sa.Inspector, declaration: Declaration, needed: NeededIndex
+    connection: sa.Connection, declaration: Declaration, needed: NeededIndex
 ) -> str:
     declared = needed.declared()
     if declared is not None:
@@ -93,7 +107,7 @@ def _remedy(
             " it by hand."
         )
     return (
-        f"Add `__table_args__ = ({needed.source(inspector)},)` to"
+        f"Add `__table_args__ = ({needed.source(connection)},)` to"
         f" {_owner(declaration, needed.table)}, or the index to the __table_args__ that"
         " it has, and run `flask db migrate` and `flask db upgrade`."
     )

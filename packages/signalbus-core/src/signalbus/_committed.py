@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 from signalbus import plugins
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus._discover import Declarations
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Recorded
     from signalbus.typing import SignalModel
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 
 class Committed:
@@ -37,12 +37,15 @@ class Committed:
         self._refused: dict[SignalModel, str] = {}
 
     def is_recorded(self, model: type[t.Any]) -> bool:
-        """Return whether the hooks need to know of instances of *model*."""
+        """Return whether the hooks may need to know of instances of *model*.
+
+        Whether the bus autoflushes is asked when the transaction has committed.
+        """
         if not self._declarations.is_sendable(model):
             return False
         if plugins.is_implemented(self._bus.plugin_manager.hook.signalbus_committed):
             return True
-        return self._may_autoflush(model) and bool(self._bus.autoflush)
+        return self._may_autoflush(model)
 
     def handle(self, recorded: Recorded) -> None:
         """Call the hooks for the signals that a transaction *recorded*.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 import typing as t
 from collections import abc
@@ -15,6 +14,7 @@ from signalbus._declare import read_declaration
 from signalbus._markers import hookimpl
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     import sqlalchemy.orm as sa_orm
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 
 class Declarations:
@@ -81,8 +81,8 @@ class Declarations:
         except Exception as error:
             raise SignalModelError(
                 f"A plugin failed in signalbus_burst_count for {model.__name__}:"
-                f" {describe_error(error)}. Repair it, or set signalbus_burst_count"
-                " on the model."
+                f" {describe_error(error).rstrip('.')}. Repair it, or set"
+                " signalbus_burst_count on the model."
             ) from error
         return 1 if count is None else checked_burst_count(model, count)
 

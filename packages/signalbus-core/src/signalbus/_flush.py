@@ -31,6 +31,8 @@ from signalbus._waits import unlimited
 from signalbus.breakers import CircuitBreakers
 
 if t.TYPE_CHECKING:
+    from flask import Flask
+
     from signalbus._declaration import Declaration
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
@@ -54,11 +56,13 @@ class Flusher:
 
     Its methods must be called within an app context. They use connections, sessions and
     transactions of their own.
+
+    :param at_hand: returns the app that is meant; ``None`` if that cannot be known.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, at_hand: t.Callable[[], Flask | None]) -> None:
         self._bus = bus
-        self.breakers = CircuitBreakers()
+        self.breakers = CircuitBreakers(at_hand)
         self._waits = Waits(self.breakers)
         self._tables = SignalTables()
 

@@ -131,12 +131,15 @@ class KeyedSelection:
     ) -> None:
         """Read windows of queues, in a transaction of its own, up to one to be sent.
 
-        There may be none.
+        There may be none. If that transaction fails at its end, what it has read is
+        good: call this again, and it is kept.
         """
         with connections.transaction(connection):
             for _ in range(MAX_WINDOWS):
+                if self._queues or self.done:
+                    break
                 self._read_window(statements, connection)
-                if self._queues or self._rows.done or stopping.is_stopping():
+                if self._rows.done or stopping.is_stopping():
                     break
 
     def _read_window(
@@ -149,11 +152,11 @@ class KeyedSelection:
             self._has_sent = False
         keys = rows.keys_ahead(statements, connection, self._size)
         queues = self._free.read(connection, keys, rows.older)
-        rows.passed_keys(keys, self._size)
         window = set(map(tuple, keys))
         if rows.is_exact and not all(map(rows.has, itertools.chain(*queues))):
             # Some may be what the database has made of a key that is given.
             self._given = set(statements.present(connection, keys))
+        rows.passed_keys(keys, self._size)  # all is read: nothing is missed if it fails
         self._queues = [fit for queue in queues if (fit := self._fit(queue, window))]
         self._width = max(MIN_QUEUES, len(self._queues) // BURSTS_AHEAD)
         if not rows.older:

@@ -6,7 +6,6 @@ if need be row by row.
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 from signalbus import retry
@@ -18,6 +17,7 @@ from signalbus._sql import connections
 from signalbus._sql import executors
 from signalbus._sql import key_conditions
 from signalbus.exceptions import SignalBusError
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 Failed: t.TypeAlias = "t.Mapping[PrimaryKey, Exception]"
 

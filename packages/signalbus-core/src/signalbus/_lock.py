@@ -111,6 +111,11 @@ class LockingStatements:
             sa.select(sa.func.count()).select_from(self._model).order_by(None)
         )
 
+    def pending_count_up_to(self, limit: int) -> sa.Select[t.Any]:
+        """Count all rows, but read only so many."""
+        some = self.own(sa.select(sa.literal_column("1")).select_from(self._model))
+        return sa.select(sa.func.count()).select_from(some.limit(limit).subquery())
+
     @functools.cached_property
     def _keys_left(self) -> sa.Select[t.Any]:
         """Read which of some keys still have a row."""

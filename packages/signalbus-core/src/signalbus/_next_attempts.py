@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import typing as t
 from collections import abc
+
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus.typing import NextAttempts
     from signalbus.typing import PrimaryKey
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: Units of a wait, and how many seconds each has.
 UNITS = {"d": 86_400, "h": 3_600, "min": 60}

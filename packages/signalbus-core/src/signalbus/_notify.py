@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 from signalbus import plugins
 from signalbus.breakers import sender_name
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
     from signalbus.typing import Bus
     from signalbus.typing import PrimaryKey
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 
 def burst_sent(bus: Bus, declaration: Declaration, count: int, seconds: float) -> None:

@@ -10,8 +10,11 @@ import sqlalchemy.orm as sa_orm
 
 from signalbus._declare import is_sendable
 from signalbus._discover import registry_of
+from signalbus._sql import missing_tables
 
 if t.TYPE_CHECKING:
+    import pluggy
+
     from signalbus.typing import Bus
 
 Mapper: t.TypeAlias = sa_orm.Mapper[t.Any]
@@ -26,7 +29,7 @@ class PluginTables:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._extended: set[sa.MetaData] = set()
+        self._extended: dict[sa.MetaData, None] = {}  # a set that keeps its order
 
     def listen(self) -> None:
         """Look at each model that is mapped from now on, while this lives."""
@@ -47,6 +50,11 @@ class PluginTables:
         for mapper in registry_of(self._bus.db.Model).mappers:
             self._look_at(mapper)
 
+    def introduce(self, hooks: pluggy.HookRelay) -> None:
+        """Let a plugin that comes late, whose *hooks* these are, add its tables."""
+        for metadata in list(self._extended):
+            self._call(hooks, metadata)
+
     def _look_at(self, mapper: Mapper) -> None:
         """Have the metadata of a model extended, if it is the first signal model there.
 
@@ -63,10 +71,18 @@ class PluginTables:
 
     def _extend(self, metadata: sa.MetaData) -> None:
         """Call the hook; again for the next signal model, if it raises now."""
-        hook = self._bus.plugin_manager.hook.signalbus_tables
-        self._extended.add(metadata)  # first: plugins may map classes
+        self._extended[metadata] = None  # first: plugins may map classes
         try:
-            hook.call_historic(kwargs={"bus": self._bus, "metadata": metadata})
+            self._call(self._bus.plugin_manager.hook, metadata)
         except BaseException:
-            self._extended.discard(metadata)
+            self._extended.pop(metadata, None)
             raise
+
+    def _call(self, hooks: pluggy.HookRelay, metadata: sa.MetaData) -> None:
+        """Call the hook, and mark the tables that it adds, even if it raises then."""
+        known = set(metadata.tables)
+        try:
+            hooks.signalbus_tables(bus=self._bus, metadata=metadata)
+        finally:
+            for name in metadata.tables.keys() - known:
+                missing_tables.mark(metadata.tables[name])

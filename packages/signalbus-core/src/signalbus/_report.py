@@ -6,7 +6,6 @@ Similar failures make one line, however many signals they concern.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import typing as t
 
 from signalbus import _notify
@@ -15,6 +14,7 @@ from signalbus.exceptions import ReportLine
 from signalbus.exceptions import describe_error
 from signalbus.exceptions import escape_controls
 from signalbus.exceptions import without_values
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: How many signals are named in one line.
 MAX_NAMED = 3
@@ -93,7 +93,9 @@ class Signals:
     def text(self) -> str:
         """Return what happened to how many signals, why, and some of their names."""
         one, many = self.fact
-        reason = describe_error(self.error) + self.also
+        reason = describe_error(self.error)
+        if self.also:
+            reason = reason.rstrip(".") + self.also
         if self.count == 1:
             fact = one.replace("{}", self.prospects.of_one())
             return f"{self.declaration.describe(self.keys[0])} {fact}: {reason}"

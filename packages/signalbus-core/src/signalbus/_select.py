@@ -187,13 +187,14 @@ class PlainSelection:
     ) -> None:
         """Read windows of keys, in a transaction of its own, up to one to be sent.
 
-        There may be none.
+        There may be none. If that transaction fails at its end, what it has read is
+        good: call this again, and it is kept.
         """
         with connections.transaction(connection):
             for _ in range(MAX_WINDOWS):
-                self._read_window(statements, connection)
-                if self._window or self.ended or self._all_rows.done:
+                if self._window or self.done:
                     break
+                self._read_window(statements, connection)
                 if not self._reads_ahead or stopping.is_stopping():
                     break
 

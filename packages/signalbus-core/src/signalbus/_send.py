@@ -17,6 +17,7 @@ from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import NoBrokerError
 from signalbus.exceptions import PartialDeliveryError
 from signalbus.exceptions import SignalBusError
+from signalbus.exceptions import SignalModelError
 
 if t.TYPE_CHECKING:
     from signalbus._declaration import Declaration
@@ -50,6 +51,10 @@ UNREACHABLE = frozenset(
     }
 )
 
+#: The attribute of an exit, such as ``SystemExit``, that says how far the signals of a
+#: burst had come that were sent one by one.
+PROGRESS = "_signalbus_progress"
+
 
 class Sender:
     """Give bursts of one model to its own methods, or to its broker.
@@ -82,6 +87,7 @@ class Sender:
         :param queues: for each signal, the number of its queue, if they have any: none
             is sent before those of its queue in front of it are confirmed.
         :raises NoBrokerError: if no plugin sends this model.
+        :raises SignalModelError: if its sender says that the model is misdeclared.
         """
         if queues:
             return send_in_waves(self._at_once, signals, queues)
@@ -99,8 +105,10 @@ class Sender:
             answer = self._ask(signals)
         except PartialDeliveryError as error:
             return _partial(self._bus, error, len(signals))
+        except SignalModelError:  # no signal of the model can be sent
+            raise
         except Exception as error:  # noqa: BLE001 whatever a sender raises is its answer
-            return _failed(self._bus, error, len(signals))
+            return _cut_short(error, signals) or _failed(self._bus, error, len(signals))
         if answer is None:
             raise no_broker(self._bus, self._declaration)
         if answer is not True:
@@ -177,8 +185,28 @@ def _send_one_by_one(
             if is_unavailable(bus, error):
                 failures.update(dict.fromkeys(range(position, len(signals)), error))
                 break
+        except BaseException as error:
+            setattr(error, PROGRESS, (signals, position, failures))
+            raise
     if failures:
         raise PartialDeliveryError(failures)
+
+
+def _cut_short(error: Exception, signals: t.Sequence[Signal]) -> Outcome | None:
+    """Return what became of *signals* that were sent one by one, up to an exit.
+
+    In an autoflush, a sender that exits fails its own signal. Those in front of it are
+    settled, and those behind it were not tried. ``None`` if *error* is something else.
+    """
+    progress = getattr(error.__cause__, PROGRESS, None)
+    if progress is None:
+        return None
+    delattr(error.__cause__, PROGRESS)
+    sent, position, failures = progress
+    if sent is not signals:
+        return None
+    behind = range(position + 1, len(signals))
+    return Outcome({**failures, position: error}, unknown=error, doubtful=behind)
 
 
 def _hook(bus: Bus, declaration: Declaration) -> t.Callable[..., object]:

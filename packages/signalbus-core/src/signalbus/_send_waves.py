@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from signalbus import stopping
 from signalbus._outcome import ALL_SENT
 from signalbus._outcome import Outcome
 
@@ -23,7 +24,9 @@ def send_in_waves(
     """Send the first signal of each queue, then the second of each, and so on.
 
     A queue whose signal was not confirmed leaves the following waves. If the broker
-    cannot be reached, there are none. What there is no time for stays untried.
+    cannot be reached, there are none. What there is no time for stays untried: a thread
+    that is told to stop begins no further wave, since its process may end before the
+    burst does, and then all that was sent comes again.
 
     :param send: sends the signals of one wave.
     :param queues: for each signal, the number of its queue.
@@ -31,7 +34,8 @@ def send_in_waves(
     outcome = _WaveOutcome(queues)
     until = time.monotonic() + MAX_SECONDS
     for number, wave in enumerate(_waves(queues)):
-        is_late = number > 0 and time.monotonic() >= until
+        is_over = time.monotonic() >= until or stopping.is_stopping()
+        is_late = number > 0 and is_over
         positions = outcome.going_on(wave, is_late=is_late)
         if positions:
             outcome.add(positions, send([signals[each] for each in positions]))

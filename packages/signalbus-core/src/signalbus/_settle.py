@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 from signalbus import plugins
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     import pluggy
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
 
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 
 class SettlementError(Exception):

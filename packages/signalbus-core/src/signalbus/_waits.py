@@ -15,6 +15,7 @@ from signalbus.exceptions import describe_error
 
 if t.TYPE_CHECKING:
     from signalbus.breakers import CircuitBreakers
+    from signalbus.breakers import Key
 
 #: How long a sender may keep an autoflush waiting, in seconds, before others leave
 #: their signals pending; and how long those may wait that came in the meantime.
@@ -35,8 +36,8 @@ Waiting: t.TypeAlias = t.Callable[[object], t.ContextManager["float | None"]]
 class Waits:
     """Which senders keep the autoflushes of one bus waiting, in this process.
 
-    Autoflushes in the committing thread only: nobody waits for other flushes. Its
-    methods may be called from several threads.
+    Autoflushes in the committing thread only: nobody waits for other flushes. The
+    senders of each app are apart. Its methods may be called from several threads.
     """
 
     def __init__(self, breakers: CircuitBreakers) -> None:
@@ -52,11 +53,12 @@ class Waits:
         """
         if not self._breakers.is_closed(sender):
             timeout = min(timeout, self._breakers.probe_timeout(sender))
+        key = self._breakers.key(sender)
         with self._lock:
             now = time.monotonic()
-            times = self._began.get(sender)
+            times = self._began.get(key)
             if times is None:
-                self._began[sender] = [now]
+                self._began[key] = [now]
                 return now, timeout
             if now - times[-1] < ABANDONED:
                 timeout = min(timeout, STALLED)
@@ -65,35 +67,38 @@ class Waits:
 
     def end(self, sender: object, began: float) -> None:
         """Count a wait no more."""
+        key = self._breakers.key(sender)
         with self._lock:
-            times = self._began.get(sender, [])
+            times = self._began.get(key, [])
             if began in times:  # unless it was forgotten, in a fork
                 times.remove(began)
             if not times:
-                self._began.pop(sender, None)
+                self._began.pop(key, None)
 
     def is_stalled(self, sender: object) -> bool:
         """Return whether somebody has been waiting for *sender* for too long."""
-        if sender not in self._began:
+        if not self._began:
             return False
+        key = self._breakers.key(sender)
         with self._lock:
             now = time.monotonic()
-            times = self._began.get(sender, ())
+            times = self._began.get(key, ())
             return any(STALLED < now - began < ABANDONED for began in times)
 
     def note_left(self, sender: object) -> bool:
         """Record that signals were left for this, and return whether that is news."""
+        key = self._breakers.key(sender)
         with self._lock:
             now = time.monotonic()
-            last = self._left.get(sender)
-            self._left[sender] = now
+            last = self._left.get(key)
+            self._left[key] = now
         return last is None or now - last > QUIET
 
     def forget(self) -> None:
         """Forget all waits, as in a process that was forked: its parent waits."""
         self._lock = threading.Lock()
-        self._began: dict[object, list[float]] = {}
-        self._left: dict[object, float] = {}
+        self._began: dict[Key, list[float]] = {}
+        self._left: dict[Key, float] = {}
 
 
 class Patience:

@@ -11,6 +11,27 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 
+from signalbus._passwords import hide_passwords
+
+__all__ = [
+    "BrokerTimeoutError",
+    "BrokerUnavailableError",
+    "DBSerializationError",
+    "MessageRefusedError",
+    "MissingTableError",
+    "NoBrokerError",
+    "PartialDeliveryError",
+    "ReportLine",
+    "SettingError",
+    "SignalBusError",
+    "SignalModelError",
+    "clean_line",
+    "describe_error",
+    "escape_controls",
+    "hide_passwords",
+    "without_values",
+]
+
 #: How much of an error's text goes into one line.
 _MAX_TEXT = 1000
 
@@ -22,6 +43,8 @@ class SignalBusError(Exception):
     """The operation failed."""
 
     def __init__(self, message: str | None = None) -> None:
+        # What it quotes, of a driver or a sender, may have a URL in it.
+        message = hide_passwords(message) if isinstance(message, str) else message
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
@@ -39,6 +62,20 @@ class NoBrokerError(SignalBusError):
 
 class BrokerUnavailableError(SignalBusError):
     """The broker cannot be reached. Its signals stay pending until it is back."""
+
+
+class BrokerTimeoutError(BrokerUnavailableError):
+    """The broker did not answer in time. Its signals stay pending until it does.
+
+    What was sent without an answer may or may not have arrived.
+    """
+
+
+class MessageRefusedError(SignalBusError):
+    """The broker refused the message. Correct the signal, or the broker.
+
+    The failure of one signal; others of its burst may have been confirmed.
+    """
 
 
 class PartialDeliveryError(SignalBusError):
@@ -101,10 +138,10 @@ def describe_error(error: BaseException) -> str:
     """Return *error* as one line: its type, and what it says.
 
     Meant for logs and terminals. Control characters are escaped, so that no part of the
-    text can pass for a line of its own. An error of the database is given without its
-    statement and parameters.
+    text can pass for a line of its own. Passwords are hidden, as :func:`hide_passwords`
+    does. An error of the database is given without its statement and parameters.
     """
-    kind = type(error).__name__
+    kind = escape_controls(type(error).__name__)
     says = escape_controls(_text(error))
     if not says:
         return kind
@@ -129,6 +166,14 @@ def escape_controls(text: str) -> str:
     )
 
 
+def clean_line(text: str) -> str:
+    """Return *text* as one line for logs and terminals, without passwords.
+
+    It is :func:`hide_passwords` and :func:`escape_controls` in one.
+    """
+    return escape_controls(hide_passwords(text))
+
+
 def _text(error: BaseException) -> str:
     try:
         text = str(_source(error)).strip()
@@ -137,6 +182,7 @@ def _text(error: BaseException) -> str:
     if isinstance(error, sa_exc.StatementError):
         # The further lines are the driver's advice, the statement and its parameters.
         text = text.partition("\n")[0].rstrip()
+    text = hide_passwords(text)  # before it is cut: half a URL cannot be recognized
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 
 

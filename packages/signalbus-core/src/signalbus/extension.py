@@ -19,6 +19,7 @@ from signalbus._committed import Committed
 from signalbus._flush import Flusher
 from signalbus._plugin_tables import PluginTables
 from signalbus._record import Recorder
+from signalbus.plugins import hooks_of
 from signalbus.plugins import make_plugin_manager
 
 if t.TYPE_CHECKING:
@@ -68,9 +69,9 @@ class SignalBus(BusSettings):
 
     def __init__(self, db: SQLAlchemy) -> None:
         _apps.check_database(db)
-        super().__init__(_apps.Apps(_current_app))
+        super().__init__(_apps.Apps(_current_app, db))
         self.db = db
-        self._flusher = Flusher(self)
+        self._flusher = Flusher(self, self._apps.at_hand)
         self._background = Background(self._flusher, self._apps.at_hand)
         manager = self.plugin_manager = make_plugin_manager(
             {
@@ -84,6 +85,7 @@ class SignalBus(BusSettings):
         self._committed = Committed(self, self._declarations, self._apps.context)
         self._announcer = ModelAnnouncer(self)
         self._plugin_tables = PluginTables(self)
+        manager.on_registered = self._introduce
         self._plugin_tables.look()
         for app in _apps.apps_of(db):
             self.init_app(app)
@@ -111,9 +113,7 @@ class SignalBus(BusSettings):
         _settings.check(app.config)
         _apps.log_unknown_settings(self, app)
         with _apps.registered(self, app, self._apps):
-            self.plugin_manager.hook.signalbus_init_app.call_historic(
-                kwargs={"bus": self, "app": app}
-            )
+            self.plugin_manager.hook.signalbus_init_app(bus=self, app=app)
 
     @property
     def breakers(self) -> CircuitBreakers:
@@ -252,6 +252,12 @@ class SignalBus(BusSettings):
         this bus does the same.
         """
         self._flusher.reset_breakers()
+
+    def _introduce(self, plugin: object) -> None:
+        """Let a *plugin* that comes late know what others know by now."""
+        hooks = hooks_of(plugin)
+        self._plugin_tables.introduce(hooks)
+        _apps.introduce(self, hooks, self._apps)
 
 
 def _current_app() -> flask.Flask | None:

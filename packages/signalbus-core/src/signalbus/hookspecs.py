@@ -32,7 +32,7 @@ def signalbus_addhooks(plugin_manager: pluggy.PluginManager) -> None:
     """
 
 
-@hookspec(historic=True)
+@hookspec
 def signalbus_init_app(bus: Bus, app: Flask) -> None:
     """Prepare *app* for its *bus*.
 
@@ -42,7 +42,7 @@ def signalbus_init_app(bus: Bus, app: Flask) -> None:
     """
 
 
-@hookspec(historic=True)
+@hookspec
 def signalbus_tables(bus: Bus, metadata: sa.MetaData) -> None:
     """Add tables of your own to *metadata*.
 
@@ -154,18 +154,18 @@ def signalbus_send_burst(
 ) -> bool | None:
     """Send *signals*, all of one *model*, and return ``True`` if all are confirmed.
 
-    Called inside the transaction that holds the locks on the signals' rows, in the
-    thread that flushes, within an app context; by ``flushordered`` with one at a time.
-    Return ``None`` unless ``bus.declaration(model).broker`` is your name. For a model
-    that has send methods of its own, only wrappers of this hook are called.
+    Called inside the transaction that holds the locks on the rows, in the thread that
+    flushes, within an app context; by ``flushordered`` with one at a time. Return
+    ``None`` unless ``bus.declaration(model).broker`` is your name. For a model that has
+    send methods of its own, only wrappers of this hook are called.
 
     Raise :exc:`~signalbus.PartialDeliveryError` if you know which of the signals were
-    not confirmed, and :exc:`~signalbus.BrokerUnavailableError` if the broker cannot be
-    reached. After any other exception the signals are sent again, one at a time.
+    not confirmed, :exc:`~signalbus.BrokerUnavailableError` if the broker cannot be
+    reached, and :exc:`~signalbus.SignalModelError` if the model is misdeclared. After
+    any other exception the signals are sent again, one at a time.
 
     *timeout* is how long this may take, in seconds, connecting included: a commit is
-    waiting. Then raise :exc:`~signalbus.BrokerUnavailableError`. ``None`` leaves it to
-    you.
+    waiting. Then raise :exc:`~signalbus.BrokerTimeoutError`. ``None`` leaves it to you.
     """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import os
 import typing as t
 
@@ -12,6 +11,7 @@ import pluggy
 from signalbus import hookspecs
 from signalbus.exceptions import SignalBusError
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
@@ -23,11 +23,10 @@ __all__ = [
     "make_plugin_manager",
 ]
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 #: The project's name for pluggy, and the entry-point group of its plugins.
 GROUP = "signalbus"
-
 
 #: The environment variable that names plugins, separated by commas, not to be loaded.
 DISABLED = "SIGNALBUS_DISABLED_PLUGINS"
@@ -56,16 +55,33 @@ class PluginManager(pluggy.PluginManager):
         super().__init__(GROUP)
         #: Called when a plugin has been registered that may send signals.
         self.on_broker: t.Callable[[], object] = lambda: None
+        #: Called with each plugin that has been registered.
+        self.on_registered: t.Callable[[object], object] = lambda _: None
         self._isolated: dict[str, tuple[Failed, Errors]] = {}
         self._is_strict = False
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register *plugin*, and return the name it is registered under."""
+        """Register *plugin*, and return the name it is registered under.
+
+        ``None`` if that name is blocked. A plugin that raises when it is introduced to
+        what is there, such as apps, is not registered.
+
+        :raises TypeError: if it is a class: its methods need an instance; or if it
+            cannot be hashed.
+        """
+        _check_plugin(plugin)
         registered = super().register(plugin, name)
+        if registered is None:
+            return None
         if self._is_strict:
             self._refuse_unknown_hooks(plugin)
         for hook in self._isolated:
             self._guard(hook, self._implementations(hook, of=plugin))
+        try:
+            self.on_registered(plugin)
+        except BaseException:
+            self.unregister(plugin)
+            raise
         if any(each.plugin is plugin for each in _brokers(self)):
             self.on_broker()
         return registered
@@ -143,6 +159,14 @@ def notify(bus: Bus, hook: str, **facts: t.Any) -> None:
         logger.exception("A plugin that wraps %s failed.", hook)
 
 
+def hooks_of(plugin: object) -> pluggy.HookRelay:
+    """Return the hooks of signalbus as *plugin* alone implements them."""
+    alone = pluggy.PluginManager(GROUP)
+    alone.add_hookspecs(hookspecs)
+    alone.register(plugin)
+    return alone.hook
+
+
 def is_implemented(hook: pluggy.HookCaller) -> bool:
     """Return whether any plugin implements *hook*, or wraps it."""
     return bool(hook.get_hookimpls())
@@ -183,6 +207,19 @@ def plain_implementations(hook: pluggy.HookCaller) -> list[pluggy.HookImpl]:
     ]
 
 
+def _check_plugin(plugin: object) -> None:
+    if isinstance(plugin, type):
+        raise TypeError(
+            f"The plugin {plugin.__name__} is a class. Register an instance of it; let"
+            " an entry point name one."
+        )
+    if type(plugin).__hash__ is None:
+        raise TypeError(
+            f"The plugin {type(plugin).__name__} cannot be hashed. Define __hash__; for"
+            " a dataclass, use @dataclass(eq=False)."
+        )
+
+
 def _guarded(
     manager: pluggy.PluginManager,
     implementation: pluggy.HookImpl,
@@ -211,8 +248,9 @@ def _log_failure(hook: str) -> Failed:
 def _as_problem(plugin: str, error: BaseException) -> list[str]:
     return [
         (
-            f"The plugin {plugin!r} failed in signalbus_check: {describe_error(error)}."
-            " Repair it, or uninstall its distribution."
+            f"The plugin {plugin!r} failed in signalbus_check:"
+            f" {describe_error(error).rstrip('.')}. Repair it, or uninstall its"
+            " distribution."
         )
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import random
 import typing as t
 
@@ -17,6 +16,7 @@ from signalbus._sql.errors import is_race
 from signalbus.exceptions import DBSerializationError
 from signalbus.exceptions import SignalModelError
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
@@ -29,7 +29,7 @@ __all__ = [
     "retry_on_deadlock",
 ]
 
-logger = logging.getLogger("signalbus")
+logger = get_logger("signalbus")
 
 P = t.ParamSpec("P")
 R = t.TypeVar("R")

@@ -1,4 +1,4 @@
-"""The rows of a signal model, by their keys, as a flush gets at them.
+"""Access to the rows of a signal model by primary key, as a flush does it.
 
 For plugins that keep records of signals and act on them later.
 """
@@ -31,19 +31,19 @@ __all__ = ["SignalRows"]
 class SignalRows:
     """Lock, read and delete rows of one signal model.
 
-    Make it once for a model and keep it: it keeps its statements. All its methods must
-    be called within an app context. They may be called from several threads.
+    Make one for each model and keep it, since it caches its statements. All methods
+    must be called within an app context, and may be called from several threads.
 
-    Pass any number of keys, in any order: as many statements are executed as are
-    needed. A key that is given twice counts once, and one without a row is passed over.
-    Rows of models that inherit from *model* are none of its rows. The keys that are
-    returned have the values that the database has, in no particular order.
+    You may pass any number of keys, in any order; they are split over several
+    statements if necessary. Duplicate keys count once, and keys without a row are
+    skipped. Rows of models that inherit from *model* are not included. The keys that
+    are returned have the values that the database has, in no particular order.
 
-    All but :meth:`transaction` and :meth:`is_empty` take a connection to the model's
-    database. It may be the one that a hook is given.
+    All methods except :meth:`transaction`, :meth:`look` and :meth:`is_empty` take a
+    connection to the model's database. It may be the one that a hook gets.
 
-    :raises SignalModelError: if *model* is not a signal model, or is misdeclared; by
-        all methods, if the database cannot tell its rows apart.
+    :raises SignalModelError: if *model* is not a signal model, or is misdeclared. All
+        methods raise it if the database cannot tell the model's rows apart.
     """
 
     def __init__(self, bus: Bus, model: SignalModel) -> None:
@@ -53,11 +53,12 @@ class SignalRows:
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[sa.Connection]:
-        """Begin a transaction like a flush's, and give its connection.
+        """Begin a transaction like that of a flush, and yield its connection.
 
         A context manager. The transaction commits at the end, unless an error is
-        raised. It is at READ COMMITTED, or on SQLite a ``BEGIN IMMEDIATE``, and apart
-        from ``db.session``. It is not tried again if the database fails in passing.
+        raised. Its isolation level is READ COMMITTED; on SQLite, it begins with
+        ``BEGIN IMMEDIATE``. It is independent of ``db.session``. It is not retried
+        after a transient error of the database.
 
         :raises MissingTableError: if a table of the model is missing.
         """
@@ -71,12 +72,14 @@ class SignalRows:
         ):
             yield connection
 
-    def is_empty(self) -> bool:
-        """Return whether no signal is pending, held back or not.
+    @contextlib.contextmanager
+    def look(self) -> t.Iterator[sa.Connection]:
+        """Open a connection for reading, and yield it.
 
-        Reads one key, without locks, on a connection of its own; on PostgreSQL without
-        a transaction, so that the server gets this one statement. For programs that
-        look again and again. It is not tried again if the database fails in passing.
+        A context manager, for programs that poll. It begins no transaction on
+        PostgreSQL, and blocks no writers on SQLite. The connection may be used for the
+        rows of other models in the same database. It is not retried after a transient
+        error of the database.
 
         :raises MissingTableError: if a table of the model is missing.
         """
@@ -85,14 +88,35 @@ class SignalRows:
             missing_tables.explaining(db, declaration),
             connections.connect_to_look(db, declaration) as connection,
         ):
+            yield connection
+
+    def is_empty(self) -> bool:
+        """Return whether no signal is pending. Signals that are held back count, too.
+
+        Reads one key, without locks, on a connection of its own. On PostgreSQL, there
+        is no transaction, so the server gets this one statement only. For programs that
+        poll. It is not retried after a transient error of the database.
+
+        :raises MissingTableError: if a table of the model is missing.
+        """
+        with self.look() as connection:
             return not self.first(connection, 1)
+
+    def count(self, connection: sa.Connection, limit: int) -> int:
+        """Return how many signals are pending, up to *limit*.
+
+        Signals that are held back count, too. Reads at most *limit* rows, without
+        locks. If it returns *limit*, there may be more.
+        """
+        statements = self._table(connection).statements
+        return connection.scalar(statements.pending_count_up_to(limit)) or 0
 
     def first(
         self, connection: sa.Connection, count: int, after: PrimaryKey | None = None
     ) -> list[PrimaryKey]:
-        """Return the first *count* keys, in their order, without locking anything.
+        """Return the first *count* keys, in key order, without locking anything.
 
-        :param after: the key behind which to begin.
+        :param after: the key after which to begin.
         """
         statements = self._table(connection).statements
         params: dict[str, t.Any] = {"burst_count": count}
@@ -104,7 +128,8 @@ class SignalRows:
     def first_in_order(self, connection: sa.Connection, count: int) -> list[PrimaryKey]:
         """Return the first *count* keys in the order of ``signalbus_order_by``.
 
-        Nothing is locked. Where that order says nothing, it is that of the keys.
+        Nothing is locked. Ties are broken by the primary key, which is also the order
+        of a model without ``signalbus_order_by``.
         """
         statements = self._table(connection).statements
         select = statements.pending_keys_by(self._declaration.order_by).limit(count)
@@ -116,14 +141,14 @@ class SignalRows:
         keys: t.Sequence[PrimaryKey],
         held: HeldBack | None = None,
     ) -> list[PrimaryKey]:
-        """Return what a flush that meets *keys* may send, in the order of its waves.
+        """Return the keys that a flush starting from *keys* may send, in wave order.
 
-        For a model with an ordering key; any other has no waves, and gets no keys. The
-        first signal of each of the queues comes first, then the second of each, and so
-        on. Older signals may be among them, and nothing that waits behind one that is
-        held back. Nothing is locked.
+        For models with an ordering key; for all others, the list is empty. The first
+        signal of each queue comes first, then the second of each, and so on. The list
+        may include older signals of these queues, but no signal that waits behind one
+        that is held back. Nothing is locked.
 
-        :param held: what is held back.
+        :param held: the signals that are held back.
         """
         reader = self._table(connection).queues
         if reader is None:
@@ -142,12 +167,13 @@ class SignalRows:
         """Lock the rows with *keys*, and return the keys of those that exist.
 
         Waits for rows that others have locked, such as a flush that is sending them,
-        for as long as the database does. Until the transaction ends, no flush sends the
-        rows. On SQLite, a :meth:`transaction` has locked the whole database.
+        as long as the database allows. Until the transaction ends, no flush sends the
+        rows. On SQLite, a :meth:`transaction` locks the whole database.
 
-        :param wait: whether to wait; otherwise those rows are passed over.
-        :raises sqlalchemy.exc.OperationalError: if the database gives up waiting, or
-            finds a deadlock.
+        :param wait: whether to wait. Otherwise, rows that others have locked are
+            skipped.
+        :raises sqlalchemy.exc.OperationalError: if waiting takes too long, or if there
+            is a deadlock.
         """
         statements = self._table(connection).statements
         locked = statements.lock(connection, _in_order(keys), wait=wait)
@@ -156,27 +182,27 @@ class SignalRows:
     def present(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
     ) -> list[PrimaryKey]:
-        """Return those of *keys* that have a row, without locking it."""
+        """Return those of *keys* that have a row, without locking anything."""
         statements = self._table(connection).statements
         return list(dict.fromkeys(statements.present(connection, _in_order(keys))))
 
     def read(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
     ) -> dict[PrimaryKey, dict[str, t.Any]]:
-        """Return the values of all columns, by key and by the names of the attributes.
+        """Return the values of all columns, by primary key and attribute name.
 
-        No instance is made, and nothing is locked. Inherited columns, deferred ones and
-        those that are computed are among them.
+        No instances are made, and nothing is locked. Inherited, deferred and computed
+        columns are included.
         """
         return self._table(connection).statements.read(connection, _in_order(keys))
 
     def delete(self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]) -> None:
         """Lock the rows with *keys*, as :meth:`lock` does, and delete them.
 
-        As after a burst: models that need it are deleted through a session, with
-        cascades, listeners and version counters. No hook is called.
+        They are deleted as after a burst: for models that need it, through a session,
+        with cascades, listeners and version counters. No hook is called.
 
-        :raises SignalBusError: if other rows were deleted than those. Roll back then.
+        :raises SignalBusError: if other rows than these were deleted. Roll back then.
         """
         locked = self.lock(connection, keys)
         Deletion(self._table(connection), connection).by_keys(locked)
@@ -188,8 +214,8 @@ class SignalRows:
 def _in_order(keys: t.Iterable[PrimaryKey]) -> list[PrimaryKey]:
     """Return *keys*, each once, and sorted if possible.
 
-    Where each row is locked by a statement of its own, two who lock the same rows in
-    different orders would wait for each other.
+    Where each row is locked by its own statement, two callers that lock the same rows
+    in different orders would wait for each other.
     """
     distinct = dict.fromkeys(map(tuple, keys))
     try:

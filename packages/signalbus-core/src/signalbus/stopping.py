@@ -25,7 +25,7 @@ import time
 import typing as t
 import weakref
 
-__all__ = ["StopToken", "current", "is_stopping", "shielded", "wait"]
+__all__ = ["Selector", "StopToken", "current", "is_stopping", "shielded", "wait"]
 
 #: The signals that ask a process to end.
 SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT)
@@ -34,8 +34,9 @@ SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT)
 #: thread received does not wake the main thread, where its handler has to run.
 LONGEST_NAP = 0.5
 
-#: Takes file descriptors of any number, unlike ``select``, where there is a choice.
-_Selector: t.Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
+#: The class of selectors to wait with, for those who wait for a socket, too. Takes file
+#: descriptors of any number, unlike ``select``, where there is a choice.
+Selector: t.Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _Sockets: t.TypeAlias = tuple[socket.socket, socket.socket]
 
@@ -72,7 +73,7 @@ class StopToken:
         Returns whether to stop.
         """
         until = None if seconds is None else time.monotonic() + seconds
-        with _Selector() as selector:
+        with Selector() as selector:
             selector.register(self.fileno(), selectors.EVENT_READ)
             while not self._is_stopping:
                 left = LONGEST_NAP if until is None else until - time.monotonic()

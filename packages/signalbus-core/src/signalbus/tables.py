@@ -11,7 +11,7 @@ import typing as t
 import sqlalchemy as sa
 import sqlalchemy.dialects.mysql as sa_mysql
 
-__all__ = ["TIME", "find_table"]
+__all__ = ["TIME", "find_table", "has_table", "schema_of"]
 
 #: The type of a column with times of :mod:`signalbus.clock`. MariaDB and MySQL would
 #: drop the fractions of a second.
@@ -28,3 +28,21 @@ def find_table(metadata: sa.MetaData, name: str) -> sa.Table | None:
     """
     full_name = f"{metadata.schema}.{name}" if metadata.schema else name
     return metadata.tables.get(full_name)
+
+
+def has_table(connection: sa.Connection, table: sa.Table) -> bool:
+    """Return whether the database of *connection* has *table*.
+
+    It is looked for in its :func:`schema_of`.
+    """
+    schema = schema_of(connection, table)
+    return sa.inspect(connection).has_table(table.name, schema=schema)
+
+
+def schema_of(connection: sa.Connection, table: sa.Table) -> str | None:
+    """Return the schema in which statements on *connection* find *table*.
+
+    That is its own, unless an engine's ``schema_translate_map`` names another, as for
+    tenants. Inspectors of SQLAlchemy do not know that map.
+    """
+    return connection.schema_for_object(table)

@@ -12,6 +12,7 @@ import weakref
 import sqlalchemy as sa
 import sqlalchemy.pool as sa_pool
 
+from signalbus._sql import joined
 from signalbus.exceptions import SignalBusError
 
 if t.TYPE_CHECKING:
@@ -44,8 +45,7 @@ def connect(
     :param wait_for_disk: whether PostgreSQL writes commits to disk before it returns.
     """
     engine = _engine(db, declaration)
-    # First: there may be one connection only.
-    keeps_level = engine.dialect.name == "sqlite" or _is_read_committed(engine)
+    keeps_level = _keeps_level(engine)  # first: there may be one connection only
     with _open(engine) as connection:
         if not wait_for_disk:
             connection.execution_options(signalbus_wait_for_disk=False)
@@ -66,8 +66,9 @@ def connect_to_look(
     On PostgreSQL, that statement is all that the server gets: no transaction begins.
     Elsewhere, to switch transactions off takes more statements than to end one.
     """
-    with _open(_engine(db, declaration)) as connection:
-        if connection.dialect.name != "postgresql":
+    engine = _engine(db, declaration)
+    with _open(engine) as connection:
+        if connection.dialect.name != "postgresql" or joined.is_joined(engine):
             yield connection
         else:
             with _at_level(connection, AUTOCOMMIT), _unprepared(connection):
@@ -148,6 +149,12 @@ def _driver_connection(connection: sa.Connection) -> t.Any:
     return connection.connection.dbapi_connection
 
 
+def _keeps_level(engine: sa.Engine) -> bool:
+    """Return whether connections of *engine* have a good isolation level as it is."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    return is_sqlite or joined.is_joined(engine) or _is_read_committed(engine)
+
+
 def _is_read_committed(engine: sa.Engine) -> bool:
     """Return whether connections of *engine* are at READ COMMITTED anyway.
 
@@ -167,7 +174,7 @@ def _is_read_committed(engine: sa.Engine) -> bool:
 def _engine(db: SQLAlchemy, declaration: Declaration) -> sa.Engine:
     """Return the engine of the database that holds a model's table."""
     bind_key = declaration.bind_key
-    engine = db.engines.get(bind_key)
+    engine = joined.engine_for(db, declaration)
     if engine is None:
         raise SignalBusError(
             f"The signal model {declaration.model.__name__} is bound to {bind_key!r},"
@@ -191,6 +198,8 @@ def transaction(
     connection: sa.Connection,
 ) -> contextlib.AbstractContextManager[sa.Transaction]:
     """Begin a transaction on *connection*, which commits unless an error is raised."""
+    if joined.is_joined(connection.engine):
+        return connection.begin()
     renew(connection)
     return _transactions.get(connection.dialect.name, sa.Connection.begin)(connection)
 

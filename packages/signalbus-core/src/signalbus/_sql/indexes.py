@@ -12,6 +12,7 @@ import sqlalchemy.sql.operators as sa_operators
 
 from signalbus._sql import key_conditions
 from signalbus._sql.sort_order import attached
+from signalbus.tables import schema_of
 
 if t.TYPE_CHECKING:
     from collections import abc
@@ -69,14 +70,15 @@ class NeededIndex:
                 return index
         return None
 
-    def source(self, inspector: sa.Inspector) -> str:
+    def source(self, connection: sa.Connection) -> str:
         """Return what declares it in Python, under a name that is not in use."""
         names = ", ".join(f'"{column.key}"' for column in self.columns)
-        return f'sa.Index("{self._free_name(inspector)}", {names})'
+        return f'sa.Index("{self._free_name(connection)}", {names})'
 
-    def _free_name(self, inspector: sa.Inspector) -> str:
+    def _free_name(self, connection: sa.Connection) -> str:
         """Return a name; that of the key alone is often that of another index."""
-        indexes = inspector.get_indexes(self.table.name, self.table.schema)
+        schema = schema_of(connection, self.table)
+        indexes = sa.inspect(connection).get_indexes(self.table.name, schema)
         taken = {each["name"] for each in indexes}
         taken |= {each.name for each in self.table.indexes}
         name = _name(self.table, self.key)
@@ -105,14 +107,15 @@ def needed_index(declaration: Declaration) -> NeededIndex | None:
     )
 
 
-def is_indexed(inspector: sa.Inspector, needed: NeededIndex) -> bool:
+def is_indexed(connection: sa.Connection, needed: NeededIndex) -> bool:
     """Return whether the database has an index that does as well."""
-    return any(map(needed.is_served_by, _indexes(inspector, needed.table)))
+    return any(map(needed.is_served_by, _indexes(connection, needed.table)))
 
 
-def _indexes(inspector: sa.Inspector, table: sa.Table) -> list[Names]:
+def _indexes(connection: sa.Connection, table: sa.Table) -> list[Names]:
     """Return the columns of all that can be used as an index of *table*."""
-    where = (table.name, table.schema)
+    inspector = sa.inspect(connection)
+    where = (table.name, schema_of(connection, table))
     primary = inspector.get_pk_constraint(*where)["constrained_columns"]
     found: list[Names] = [
         primary,
@@ -123,19 +126,19 @@ def _indexes(inspector: sa.Inspector, table: sa.Table) -> list[Names]:
             if _is_ordinary(each.get("dialect_options", {}))
         ),
     ]
-    if not _is_innodb(inspector, table):
+    if not _is_innodb(inspector, *where):
         return found
     return [
         [*names, *(each for each in primary if each not in names)] for names in found
     ]
 
 
-def _is_innodb(inspector: sa.Inspector, table: sa.Table) -> bool:
+def _is_innodb(inspector: sa.Inspector, name: str, schema: str | None) -> bool:
     """Return whether the database adds the primary key to every index."""
     dialect = inspector.dialect.name
     if dialect not in key_conditions.MYSQL:
         return False
-    options = inspector.get_table_options(table.name, table.schema)
+    options = inspector.get_table_options(name, schema)
     return str(options.get(f"{dialect}_engine")).lower() == "innodb"
 
 
