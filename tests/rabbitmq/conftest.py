@@ -39,7 +39,7 @@ CONNECTION_BLOCKED = bytes.fromhex("000a003c")
 
 
 #: The fixtures that need a server.
-SERVERS = {"broker_url", "managed_node", "running_node"}
+SERVERS = {"broker_server", "broker_url", "managed_node", "running_node"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,12 +80,19 @@ class Broker:
         self._undo.append(lambda channel: channel.exchange_delete(name))
         return name
 
-    def take(self, queue: str) -> list[tuple[t.Any, bytes]]:
-        """Take all messages from *queue*: their properties and bodies."""
+    def take(self, queue: str, at_least: int = 0) -> list[tuple[t.Any, bytes]]:
+        """Take all messages from *queue*: their properties and bodies.
+
+        :param at_least: how many there will be. Those of a consumer whose connection
+            was lost are back as soon as the broker has noticed that.
+        """
         taken = []
         with self.channel() as channel:
+            deadline = time.monotonic() + 60
             # A queue counts what it has confirmed, so this many will come.
-            count = channel.queue_declare(queue, passive=True).method.message_count
+            while (count := _count(channel, queue)) < at_least:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             if count:
                 for method, properties, body in channel.consume(queue):
                     taken.append((properties, body))
@@ -95,15 +102,20 @@ class Broker:
                 channel.cancel()
         return taken
 
-    def bodies(self, queue: str) -> list[bytes]:
+    def bodies(self, queue: str, at_least: int = 0) -> list[bytes]:
         """Take the bodies of all messages from *queue*."""
-        return [body for _, body in self.take(queue)]
+        return [body for _, body in self.take(queue, at_least)]
 
     def clean(self) -> None:
         """Delete what was declared."""
         with self.channel() as channel:
             while self._undo:
                 self._undo.pop()(channel)
+
+
+def _count(channel: t.Any, queue: str) -> int:
+    count: int = channel.queue_declare(queue, passive=True).method.message_count
+    return count
 
 
 class Node(Broker):
@@ -146,7 +158,7 @@ class Node(Broker):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 150
         while not self._answers():
             if time.monotonic() > deadline:
                 self.kill()

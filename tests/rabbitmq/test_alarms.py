@@ -46,7 +46,7 @@ def test_an_alarm_ends_the_wait_in_time_and_passes(
     publisher.publish_messages(messages_to(queue, 1))
 
     with alarm(), pytest.raises(signalbus_rabbitmq.TimeoutError, match="low on memory"):
-        publisher.publish_messages(messages_to(queue, 100), timeout=1)
+        publisher.publish_messages(messages_to(queue, 100), timeout=4)
 
     publisher.publish_messages(messages_to(queue, COUNT))
     assert {b"%d" % n for n in range(COUNT)} == set(node.bodies(queue))
@@ -90,7 +90,7 @@ def test_attempts_during_an_alarm_leave_one_message_each(
         for _ in range(3):
             with pytest.raises(signalbus_rabbitmq.TimeoutError, match="low on memory"):
                 publisher_to(node.url).publish_messages(
-                    messages_to(queue, COUNT), timeout=1
+                    messages_to(queue, COUNT), timeout=3
                 )
 
     publisher_to(node.url).publish_messages(messages_to(queue, COUNT))
@@ -110,7 +110,7 @@ def test_nothing_is_written_while_the_broker_takes_nothing(
     publisher.publish_messages(messages_to(queue, 1))
 
     with alarm(), pytest.raises(signalbus_rabbitmq.TimeoutError, match="low on memory"):
-        publisher.publish_messages(messages_to(queue, 20 * COUNT), timeout=2)
+        publisher.publish_messages(messages_to(queue, 20 * COUNT), timeout=4)
 
     publisher.publish_messages(messages_to(queue, 1))
     assert len(node.bodies(queue)) < COUNT

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
-import shlex
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+from quick_start import as_shown
+from quick_start import blocks
+from quick_start import steps
 from signalbus_rabbitmq import MessageProperties
 
 pytest.importorskip("signalbus_cli")
@@ -31,32 +32,9 @@ APP, CONSUMER = 0, 1
 Run: t.TypeAlias = "t.Callable[..., str]"
 
 
-def blocks(page: Path) -> list[str]:
-    """Return the programs on *page*."""
-    text = page.read_text(encoding="utf-8")
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def steps(page: Path) -> list[tuple[list[str], str, str]]:
-    """Return the commands of the quick start, what is typed into them, and answers."""
-    text = page.read_text(encoding="utf-8")
-    (session,) = re.findall(
-        r"^```console\n(\$ export.*?)^```$", text, re.MULTILINE | re.DOTALL
-    )
-    found = []
-    for step in session.removeprefix("$ ").split("\n$ ")[1:]:
-        command, *rest = step.splitlines()
-        keys = [line.removeprefix(">>> ") for line in rest if line.startswith(">>> ")]
-        answer = "".join(f"{line}\n" for line in rest if not line.startswith(">>> "))
-        words = shlex.split(command)
-        drain = ["--drain"] if "consume" in words else []  # or it waits for more
-        found.append(([*words, *drain], "".join(f"{key}\n" for key in keys), answer))
-    return found
-
-
-def as_shown(output: str) -> str:
-    """Return *output* without the blanks that signalbus-marshmallow makes in JSON."""
-    return re.sub(r'(?<=":) |(?<=,) (?=")', "", output)
+def ending(command: list[str]) -> list[str]:
+    """Return *command*, so that a consumer ends instead of waiting for more."""
+    return [*command, "--drain"] if "consume" in command else command
 
 
 @pytest.fixture
@@ -121,7 +99,7 @@ def test_the_quick_start_works_to_the_letter(
 
     for command, keys, answer in steps(page):
         output = subprocess.run(  # noqa: S603 our own programs
-            [sys.executable, "-m", *command],
+            [sys.executable, "-m", *ending(command)],
             env=environ,
             cwd=tmp_path,
             input=keys,
@@ -149,7 +127,7 @@ def test_the_block_of_the_first_readme_works_to_the_letter(
     for words, _, answer in steps(FIRST):
         at = words.index("flask")  # behind the variables of a command
         output = subprocess.run(  # noqa: S603 our own programs
-            [sys.executable, "-m", *words[at:]],
+            [sys.executable, "-m", *ending(words[at:])],
             env=environ | dict(word.split("=", 1) for word in words[:at]),
             cwd=tmp_path,
             stdout=subprocess.PIPE,

@@ -598,8 +598,8 @@ def test_a_slow_line_is_not_a_silent_broker(
     open_shop: t.Callable[..., Shop], proxy: Proxy, broker: Broker, queue: str
 ) -> None:
     """A large message takes longer than the timeout; it and its neighbours arrive."""
-    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=1)
-    proxy.throttle(400_000)
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=2)
+    proxy.throttle(300_000)
     paid = shop.declare(
         signalbus_exchange="",
         signalbus_routing_key=queue,
@@ -615,7 +615,7 @@ def test_one_message_that_is_never_taken_stops_no_other(
     open_shop: t.Callable[..., Shop], proxy: Proxy, broker: Broker, queue: str
 ) -> None:
     """It is the one that fails: its neighbours, and other models, still go out."""
-    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=1)
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=2)
     proxy.limit = 100_000
     paid, sold = (
         shop.declare(
@@ -640,7 +640,7 @@ def test_a_broker_that_confirms_nothing_is_not_the_signals_fault(
     open_shop: t.Callable[..., Shop], proxy: Proxy, queue: str
 ) -> None:
     """A connection alone proves little: after three tries, it is the broker's fault."""
-    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=0.5)
+    shop = open_shop(proxy.url, SIGNALBUS_RABBITMQ_TIMEOUT=2)
     proxy.limit = 5_000
     paid = shop.declare(
         signalbus_exchange="",

@@ -2,21 +2,69 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import typing as t
 
+from signalbus.brokers import CheckLine
+from signalbus.exceptions import SettingError
+from signalbus.exceptions import SignalBusError
+
+from signalbus_rabbitmq import _parameters
+from signalbus_rabbitmq import _sender
+from signalbus_rabbitmq._connection import Connection
 from signalbus_rabbitmq._hints import DECLARE
 from signalbus_rabbitmq._hints import bind
 from signalbus_rabbitmq._hints import create_queue
 from signalbus_rabbitmq._topology import NOT_FOUND
-from signalbus_rabbitmq._topology import ReportLine
 from signalbus_rabbitmq._topology import Target
+from signalbus_rabbitmq._topology import TopologyClient
 
 if t.TYPE_CHECKING:
+    import pika
+
     from signalbus_rabbitmq._management import Management
     from signalbus_rabbitmq._topology import Reply
-    from signalbus_rabbitmq._topology import TopologyClient
+
+#: How long a check may take, in seconds.
+CHECK_TIMEOUT = 15.0
 
 UNBOUND = "nothing is bound to it, and it has no alternate exchange."
+
+
+def problems(models: list[type[t.Any]], config: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what RabbitMQ lacks that *models* need, for ``flask signalbus check``."""
+    timeout = min(CHECK_TIMEOUT, _sender.read_timeout(config))
+    try:
+        with connected(url_parameters(config), timeout) as (client, _):
+            return [
+                str(line) for line in check(models, None, client, None) if line.problem
+            ]
+    except SignalBusError as error:
+        return [str(error)]
+
+
+def url_parameters(config: t.Mapping[str, t.Any]) -> pika.ConnectionParameters:
+    """Return how to connect to the broker of the app that has *config*."""
+    url = config.get(_sender.URL)
+    if not url:
+        raise SettingError(
+            f"{_sender.URL} is not set in app.config. Set it to the broker's URL."
+        )
+    return _parameters.parse(url, _sender.URL)
+
+
+@contextlib.contextmanager
+def connected(
+    parameters: pika.ConnectionParameters, timeout: float
+) -> t.Iterator[tuple[TopologyClient, str]]:
+    """Connect. Yield a client for the topology, and the broker's address."""
+    deadline = time.monotonic() + timeout
+    connection = Connection.connect(parameters, deadline)
+    try:
+        yield TopologyClient(connection, deadline), connection.address
+    finally:
+        connection.disconnect()
 
 
 def check(
@@ -24,18 +72,18 @@ def check(
     queue: str | None,
     client: TopologyClient,
     api: Management | None,
-) -> t.Iterator[ReportLine]:
+) -> t.Iterator[CheckLine]:
     """Check what each of *models* sends to, and the consumer's *queue*.
 
     :param api: knows whether anything is bound to an exchange, which AMQP does not.
     """
     targets = [(model.__name__, Target.of(model)) for model in models]
     for name, target in targets:
-        yield ReportLine(f"{name}: {target}", _complaint(target, client, api))
+        yield CheckLine(f"{name}: {target}", _complaint(target, client, api))
     if queue:
         yield _consumers_queue(queue, client)
     if api is None and any(target.has_bindings for _, target in targets):
-        yield ReportLine("Bindings", good="not checked, which needs --management")
+        yield CheckLine("Bindings", good="not checked, which needs --management")
 
 
 def _complaint(
@@ -54,13 +102,13 @@ def _refusal(reply: Reply, remedy: str) -> str | None:
     return reply.refusal
 
 
-def _consumers_queue(queue: str, client: TopologyClient) -> ReportLine:
+def _consumers_queue(queue: str, client: TopologyClient) -> CheckLine:
     target = Target("queue", queue)
     found = client.find(target)
     what = f"The consumer's {target}"
     if found.refusal:
-        return ReportLine(what, _refusal(found, create_queue(queue)))
+        return CheckLine(what, _refusal(found, create_queue(queue)))
     messages, consumers = found.method.message_count, found.method.consumer_count
-    return ReportLine(
+    return CheckLine(
         what, good=f"ok (messages: {messages:,}, consumers: {consumers:,})"
     )

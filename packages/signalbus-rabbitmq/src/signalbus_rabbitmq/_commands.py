@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import time
 import typing as t
 
 import click
 import flask
+from click.core import ParameterSource
 from flask.cli import ScriptInfo
-from signalbus.exceptions import SettingError
 from signalbus.exceptions import SignalBusError
-from signalbus.exceptions import escape_controls
+from signalbus.exceptions import clean_line
 
-from signalbus_rabbitmq import _parameters
-from signalbus_rabbitmq import _sender
+from signalbus_rabbitmq._check import CHECK_TIMEOUT
 from signalbus_rabbitmq._check import check as check_all
-from signalbus_rabbitmq._connection import Connection
+from signalbus_rabbitmq._check import connected
+from signalbus_rabbitmq._check import url_parameters
 from signalbus_rabbitmq._declare import Binding
 from signalbus_rabbitmq._declare import Plan
 from signalbus_rabbitmq._declare import declare as declare_all
@@ -27,17 +25,12 @@ from signalbus_rabbitmq._management import ManagementError
 from signalbus_rabbitmq._model_check import BROKER
 from signalbus_rabbitmq._runner import Runner
 from signalbus_rabbitmq._topology import Queue
-from signalbus_rabbitmq._topology import ReportLine
 from signalbus_rabbitmq._topology import Target
-from signalbus_rabbitmq._topology import TopologyClient
 from signalbus_rabbitmq.consumer import Consumer
 from signalbus_rabbitmq.consumer import check_processing
 
 if t.TYPE_CHECKING:
-    import pika
-
-#: How long a check may take, in seconds.
-CHECK_TIMEOUT = 15.0
+    from signalbus.brokers import CheckLine
 
 #: The types of exchanges that every RabbitMQ has; those of plugins begin with "x-".
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
@@ -66,7 +59,7 @@ def _in_app(command: F) -> F:
             with info.load_app().app_context():
                 command(*args, **kwargs)
         except (SignalBusError, ManagementError) as error:
-            raise click.ClickException(escape_controls(str(error))) from error
+            raise click.ClickException(clean_line(str(error))) from error
 
     return t.cast("F", run)
 
@@ -97,6 +90,8 @@ def consume(consumer: str, drain: bool) -> None:
 @click.option(
     "--management",
     metavar="URL",
+    envvar="SIGNALBUS_RABBITMQ_MANAGEMENT_URL",
+    callback=lambda context, _option, value: _without_login(context, value),
     help="The URL of the management API. Bindings are then checked, too.",
 )
 @_in_app
@@ -111,11 +106,11 @@ def check(management: str | None) -> None:
     http://HOST:15672, the management API is asked: then it is an error, too, if an
     exchange has neither a binding nor an alternate exchange.
     """
-    parameters = _url_parameters()
+    parameters = url_parameters(flask.current_app.config)
     models = _models()
     queue = flask.current_app.config.get(_QUEUE)
     api = management and Management(management, parameters, CHECK_TIMEOUT)
-    with _connect(parameters) as (client, address):
+    with connected(parameters, CHECK_TIMEOUT) as (client, address):
         click.echo(f"RabbitMQ at {address}: ok")
         _echo_if_none(models)
         is_wrong = _echo_all(check_all(models, queue, client, api or None))
@@ -199,7 +194,10 @@ def declare(
 
 
 def _carry_out(plan: Plan) -> None:
-    with _connect(_url_parameters()) as (client, _):
+    with connected(url_parameters(flask.current_app.config), CHECK_TIMEOUT) as (
+        client,
+        _,
+    ):
         is_wrong = _echo_all(declare_all(plan, client))
     if is_wrong:
         raise click.exceptions.Exit(1)
@@ -226,28 +224,6 @@ def _exchange_type(value: str) -> tuple[str, str]:
     return exchange, exchange_type
 
 
-def _url_parameters() -> pika.ConnectionParameters:
-    url = flask.current_app.config.get(_sender.URL)
-    if not url:
-        raise SettingError(
-            f"{_sender.URL} is not set in app.config. Set it to the broker's URL."
-        )
-    return _parameters.parse(url, _sender.URL)
-
-
-@contextlib.contextmanager
-def _connect(
-    parameters: pika.ConnectionParameters,
-) -> t.Iterator[tuple[TopologyClient, str]]:
-    """Connect. Yield a client for the topology, and the broker's address."""
-    deadline = time.monotonic() + CHECK_TIMEOUT
-    connection = Connection.connect(parameters, deadline)
-    try:
-        yield TopologyClient(connection, deadline), connection.address
-    finally:
-        connection.disconnect()
-
-
 def _models() -> list[type[t.Any]]:
     """Return the models that RabbitMQ sends. An app without a bus has none."""
     bus = flask.current_app.extensions.get("signalbus")
@@ -262,13 +238,25 @@ def _echo_if_none(models: list[type[t.Any]]) -> None:
         click.echo(_NO_MODEL)
 
 
-def _echo_all(lines: t.Iterable[ReportLine]) -> bool:
+def _echo_all(lines: t.Iterable[CheckLine]) -> bool:
     """Print each line as it comes. Return whether something is wrong."""
     is_wrong = False
     for line in lines:
-        is_wrong = is_wrong or bool(line.complaint)
-        click.echo(str(line), err=bool(line.complaint))
+        is_wrong = is_wrong or bool(line.problem)
+        click.echo(clean_line(str(line)), err=bool(line.problem))
     return is_wrong
+
+
+def _without_login(context: click.Context, url: str | None) -> str | None:
+    """Refuse a password among the arguments: all users of the machine see them."""
+    source = context.get_parameter_source("management")
+    if url and "@" in url and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--management has a user and a password, which all users of this machine"
+            " can see. Leave them out, and those of the AMQP URL are used; or set the"
+            " environment variable SIGNALBUS_RABBITMQ_MANAGEMENT_URL instead."
+        )
+    return url
 
 
 def _find_consumer(where: str) -> Consumer:
@@ -279,7 +267,9 @@ def _find_consumer(where: str) -> Consumer:
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
-        raise click.BadParameter(f"{where!r} cannot be imported: {error}.") from error
+        raise click.BadParameter(
+            f"{where!r} cannot be imported: {clean_line(str(error))}."
+        ) from error
     if isinstance(found, type) and issubclass(found, Consumer):
         found = found()
     if not isinstance(found, Consumer):

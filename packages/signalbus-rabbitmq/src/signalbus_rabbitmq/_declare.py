@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.brokers import CheckLine
+
 from signalbus_rabbitmq._topology import PRECONDITION_FAILED
 from signalbus_rabbitmq._topology import Queue
-from signalbus_rabbitmq._topology import ReportLine
 from signalbus_rabbitmq._topology import Target
 
 if t.TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Plan(t.NamedTuple):
     exchange_type: t.Callable[[str], str]
 
 
-def declare(plan: Plan, client: TopologyClient) -> t.Iterator[ReportLine]:
+def declare(plan: Plan, client: TopologyClient) -> t.Iterator[CheckLine]:
     """Declare all of *plan*, whatever else fails, and report each."""
     for exchange in plan.exchanges:
         reply = client.declare_exchange(exchange, plan.exchange_type(exchange))
@@ -57,7 +58,7 @@ def declare(plan: Plan, client: TopologyClient) -> t.Iterator[ReportLine]:
 
 def _bind(
     plan: Plan, binding: Binding, client: TopologyClient
-) -> t.Iterator[ReportLine]:
+) -> t.Iterator[CheckLine]:
     """Bind the queue. Create the exchange if it is missing and not a model's."""
     target = Target("exchange", binding.exchange)
     if binding.exchange not in plan.exchanges and client.find(target).refusal:
@@ -66,13 +67,13 @@ def _bind(
         yield _line(target, reply)
     reply = client.bind(plan.queue or "", binding.exchange, binding.routing_key)
     what = f"binding of queue {plan.queue!r} to {target}, key {binding.routing_key!r}"
-    yield ReportLine(what, reply.refusal)
+    yield CheckLine(what, reply.refusal)
 
 
-def _line(target: Target, reply: Reply) -> ReportLine:
+def _line(target: Target, reply: Reply) -> CheckLine:
     if reply.code != PRECONDITION_FAILED:
-        return ReportLine(str(target), reply.refusal)
-    return ReportLine(
+        return CheckLine(str(target), reply.refusal)
+    return CheckLine(
         str(target),
         f"it exists with other properties: {reply.refusal}."
         f" {REMEDIES[target.kind]} if it is not needed, and declare it again.",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import traceback
 import typing as t
 
 from signalbus.exceptions import describe_error
-from signalbus.exceptions import escape_controls
+from signalbus.logs import get_logger
 
-logger = logging.getLogger("signalbus.rabbitmq")
+logger = get_logger("signalbus.rabbitmq")
 
 #: How long failures of the same kind are only counted, in seconds.
 QUIET_SECONDS = 60.0
@@ -57,14 +55,6 @@ class FailureLog:
         return True
 
 
-def escape_traceback(record: logging.LogRecord) -> bool:
-    """Escape control characters in the traceback of *record*: it quotes the error."""
-    if record.exc_info and not record.exc_text:
-        lines = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        record.exc_text = "\n".join(map(escape_controls, lines.split("\n")))
-    return True
-
-
 def describe(error: BaseException) -> str:
     """Return the type and text of *error* as a single line that ends in a full stop."""
     return describe_error(error).rstrip(".") + "."
@@ -75,6 +65,3 @@ def _kind(error: Exception) -> Kind:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return type(error), trace and trace.tb_frame.f_code, trace.tb_lineno if trace else 0
-
-
-logger.addFilter(escape_traceback)

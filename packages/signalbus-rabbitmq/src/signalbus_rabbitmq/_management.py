@@ -10,6 +10,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from signalbus.settings import split_url
+
 if t.TYPE_CHECKING:
     import pika
 
@@ -29,9 +31,13 @@ class Management:
     def __init__(
         self, url: str, parameters: pika.ConnectionParameters, timeout: float
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ManagementError("The URL of the management API is not an HTTP URL.")
+        parts = split_url(url)
+        if not (parts and parts.scheme in {"http", "https"} and parts.hostname):
+            raise ManagementError(
+                "The URL of the management API is not an HTTP URL. Write it as"
+                " http://HOST:PORT, or with USER:PASSWORD@ before the host, with"
+                " special characters percent-encoded."
+            )
         self.address = parts.netloc.rpartition("@")[2]
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}/api"
         self._vhost = urllib.parse.quote(parameters.virtual_host, safe="")

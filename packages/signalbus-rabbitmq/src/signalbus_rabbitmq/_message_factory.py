@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
-import hashlib
-import operator
 import time
 import typing as t
-import urllib.parse
 
-import sqlalchemy.orm as sa_orm
+from signalbus import messages
 
-from signalbus_rabbitmq._body import body_writer
-from signalbus_rabbitmq._frames import SHORT_STRING_MAX
 from signalbus_rabbitmq.message import Message
 from signalbus_rabbitmq.message import MessageProperties
 from signalbus_rabbitmq.message import snapshot
@@ -29,10 +23,11 @@ class MessageFactory:
         self._exchange: str = model.signalbus_exchange
         self._routing_key = _as_function(model.signalbus_routing_key)
         self._headers = getattr(model, "signalbus_headers", None)
-        self._message_id = message_id_of(sa_orm.class_mapper(model))
-        content_type, self._body = body_writer(model)
-        self._content_type = getattr(model, "signalbus_content_type", content_type)
-        self._type = model.__name__
+        parts = messages.MessageFactory(model)
+        self._message_id = parts.message_id
+        self._body = parts.body
+        self._content_type = parts.content_type
+        self._type = parts.type
         self._app_id = app_id
 
     def messages(
@@ -111,39 +106,6 @@ class _Messages(t.Sequence[Message]):
             return [self[i] for i in range(*index.indices(len(self)))]
         added = self._added[index] if self._added else None
         return self._make(self._signals[index], added)
-
-
-def message_id_of(mapper: sa_orm.Mapper[t.Any]) -> t.Callable[[t.Any], str]:
-    """Return what makes the message id of a signal, from its table and primary key.
-
-    It is the same each time that the row is sent, whoever sends it.
-    """
-    table = getattr(mapper.primary_key[0], "table").fullname  # noqa: B009 mypy
-    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    if len(keys) > 1:
-        values = operator.attrgetter(*keys)
-        return lambda signal: _short(f"{table}:{','.join(map(_text, values(signal)))}")
-    value = operator.attrgetter(keys[0])
-    return lambda signal: _short(f"{table}:{_text(value(signal))}")
-
-
-def _text(value: t.Any) -> str:
-    """Return a key's value as text; different values never look the same."""
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    return urllib.parse.quote(str(value), safe=" /:@+=")
-
-
-def _short(message_id: str) -> str:
-    """Return *message_id*, or a digest of one that is too long for AMQP."""
-    encoded = message_id.encode()
-    if len(encoded) <= SHORT_STRING_MAX:
-        return message_id
-    return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
 def _as_function(value: t.Any) -> t.Callable[[t.Any], t.Any]:

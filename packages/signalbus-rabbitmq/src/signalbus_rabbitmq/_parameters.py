@@ -7,6 +7,7 @@ import urllib.parse
 
 import pika
 from signalbus.exceptions import SettingError
+from signalbus.settings import split_url
 
 #: The schemes of AMQP URLs. pika itself accepts others, and URLs without one.
 SCHEMES = frozenset({"amqp", "amqps"})
@@ -26,12 +27,12 @@ def parse(url: t.Any, setting: str) -> pika.URLParameters:
     An AMQP URL contains a user and a password, and the parsers' errors about a
     malformed one may quote them.
     """
+    parts = split_url(url)
+    if parts is None or parts.scheme not in SCHEMES or not parts.hostname:
+        raise SettingError(_malformed(setting)) from None
     try:
-        parts = urllib.parse.urlparse(url)
         parameters = pika.URLParameters(url)
     except Exception:  # noqa: BLE001 whatever it is, it may quote the password
-        raise SettingError(_malformed(setting)) from None
-    if parts.scheme not in SCHEMES or not parts.hostname:
         raise SettingError(_malformed(setting)) from None
     for name in LIMITS.keys() - urllib.parse.parse_qs(parts.query).keys():
         setattr(parameters, name, LIMITS[name])

@@ -19,10 +19,16 @@ import pika.exceptions
 from pika.adapters import select_connection
 from pika.adapters.utils import io_services_utils
 from pika.adapters.utils import selector_ioloop_adapter
+from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
+
+from signalbus_rabbitmq._content_headers import content_header
 
 if t.TYPE_CHECKING:
     import socket
     import threading
+
+logger = get_logger("signalbus.rabbitmq")
 
 #: The versions of pika that the tests were run with.
 TRIED_VERSIONS: t.Final = ("1.3.2", "1.4.0", "1.4.4")
@@ -33,6 +39,7 @@ METHODS: t.Final[tuple[tuple[type[t.Any], str], ...]] = (
     (pika.SelectConnection, "_create_channel"),
     (pika.SelectConnection, "_get_write_buffer_size"),
     (pika.SelectConnection, "_output_marshaled_frames"),
+    (pika.SelectConnection, "_read_frame"),
     (pika.SelectConnection, "_terminate_stream"),
     (select_connection.IOLoop, "activate_poller"),
     (select_connection.IOLoop, "deactivate_poller"),
@@ -42,6 +49,7 @@ METHODS: t.Final[tuple[tuple[type[t.Any], str], ...]] = (
 
 #: Where pika defines the attributes that are read here.
 ATTRIBUTES: t.Final[tuple[tuple[t.Any, str], ...]] = (
+    (pika.SelectConnection, "_frame_buffer"),
     (pika.SelectConnection, "_transport"),
     (io_services_utils, "_sock"),
     (selector_ioloop_adapter, "_loop"),
@@ -106,6 +114,25 @@ class SteppedConnection(pika.SelectConnection):  # type: ignore[misc]
         self, channel_number: int, on_open_callback: t.Callable[[Channel], object]
     ) -> Channel:
         return Channel(self, channel_number, on_open_callback)
+
+    def _read_frame(self) -> t.Any:
+        """Decode the next frame; leave out properties that cannot be decoded.
+
+        They come from whoever has sent a message. The connection must not end because
+        of them: the message would be delivered again, and end the next one.
+        """
+        try:
+            return super()._read_frame()
+        except Exception as error:
+            header = content_header(self._frame_buffer)
+            if header is None:
+                raise
+            logger.warning(
+                "The properties of a message cannot be read. It is processed without"
+                " them. %s",
+                describe_error(error),
+            )
+            return header
 
     def _terminate_stream(self, error: Exception | None) -> None:
         if isinstance(error, pika.exceptions.ConnectionClosedByBroker):

@@ -12,6 +12,8 @@ import threading
 import typing as t
 import weakref
 
+from signalbus.logs import demote_record
+
 from signalbus_rabbitmq._pika_internals import loop_served_by
 
 #: Where pika logs what happens to a connection.
@@ -57,14 +59,11 @@ def _is_lookup(thread: threading.Thread) -> bool:
     return loop is not None and loop in _loops
 
 
-def _demote(record: logging.LogRecord) -> bool:
-    """Give *record* the level DEBUG if it is about us; return whether to log it."""
-    if not _is_demoting() and not _is_lookup(threading.current_thread()):
-        return True
-    record.levelno = logging.DEBUG
-    record.levelname = logging.getLevelName(logging.DEBUG)
-    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+def _filter(record: logging.LogRecord) -> bool:
+    """Demote *record* if it is about us; return whether to log it."""
+    is_ours = _is_demoting() or _is_lookup(threading.current_thread())
+    return demote_record(record) if is_ours else True
 
 
 for _name in LOGGERS:
-    logging.getLogger(_name).addFilter(_demote)
+    logging.getLogger(_name).addFilter(_filter)

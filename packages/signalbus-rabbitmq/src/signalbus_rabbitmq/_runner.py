@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 import typing as t
 
 from signalbus.exceptions import BrokerUnavailableError
+from signalbus.logs import get_logger
 from signalbus.retry import backoff
 from signalbus.stopping import StopToken
 
@@ -17,7 +17,7 @@ from signalbus_rabbitmq.exceptions import TerminatedConsumption
 if t.TYPE_CHECKING:
     from signalbus_rabbitmq.consumer import Consumer
 
-logger = logging.getLogger("signalbus.rabbitmq")
+logger = get_logger("signalbus.rabbitmq")
 
 #: The waits before connecting again, in seconds: the first and the longest one. A
 #: consumer that ran for longer than that begins with the first again.

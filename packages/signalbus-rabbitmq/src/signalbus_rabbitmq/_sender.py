@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import typing as t
 
 from signalbus.exceptions import BrokerUnavailableError
 from signalbus.exceptions import PartialDeliveryError
-from signalbus.exceptions import SettingError
-from signalbus.exceptions import SignalBusError
 from signalbus.messages import message_headers
+from signalbus.messages import own_failure
+from signalbus.settings import read_seconds
 
 from signalbus_rabbitmq import _parameters
 from signalbus_rabbitmq._broker import Broker
 from signalbus_rabbitmq._message_factory import MessageFactory
+from signalbus_rabbitmq._model_check import check_model
 from signalbus_rabbitmq._timeouts import Deadline
 from signalbus_rabbitmq._timeouts import IdleTimeout
 from signalbus_rabbitmq.exceptions import DeliveryError
@@ -38,7 +38,7 @@ class SignalSender:
     def __init__(self, app: Flask) -> None:
         self._app_id = app.name
         self._factories: dict[type[t.Any], MessageFactory] = {}
-        self._timeout = _read_timeout(app)
+        self._timeout = read_timeout(app.config)
         url = app.config.get(URL)
         self._broker = Broker(_parameters.parse(url, URL)) if url else None
 
@@ -69,8 +69,13 @@ class SignalSender:
                 # Without the count: core names what stays pending.
                 raise type(error)(str(error.__cause__)) from error.__cause__
             # Here, and not in the publisher, positions are known to be the signals'.
-            failures = {at: _own(each) for at, each in error.failures.items()}
+            failures = {at: own_failure(each) for at, each in error.failures.items()}
             raise PartialDeliveryError(failures, str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections of this process that are not in use."""
+        if self._broker is not None:
+            self._broker.close()
 
     def _limit(self, timeout: float | None) -> Timeout:
         """Return what limits the waits of a burst that has this *timeout*."""
@@ -90,32 +95,15 @@ class SignalSender:
     def _factory(self, model: type[t.Any]) -> MessageFactory:
         factory = self._factories.get(model)
         if factory is None:
+            check_model(model)
             factory = self._factories[model] = MessageFactory(model, self._app_id)
         return factory
-
-
-def _own(error: Exception) -> Exception:
-    """Return *error*, or what does not look as if the broker were unavailable.
-
-    A model's own function may open a file or a connection.
-    """
-    if isinstance(error, OSError):
-        own = SignalBusError(f"{type(error).__name__}: {error}")
-        own.__cause__ = error
-        return own
-    return error
 
 
 def _all_failed(error: DeliveryError, signals: t.Sequence[t.Any]) -> bool:
     return len(error.failures) == len(signals)
 
 
-def _read_timeout(app: Flask) -> float:
-    value = app.config.get(TIMEOUT, DEFAULT_TIMEOUT)
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise SettingError(f"{TIMEOUT} is {value!r}. Set it to a number of seconds.")
-    return seconds
+def read_timeout(config: t.Mapping[str, t.Any]) -> float:
+    """Return how long the broker of an app may confirm nothing, in seconds."""
+    return read_seconds(TIMEOUT, config.get(TIMEOUT, DEFAULT_TIMEOUT))

@@ -58,17 +58,6 @@ class Reply(t.NamedTuple):
     refusal: str | None = None
 
 
-class ReportLine(t.NamedTuple):
-    """A line of a report: what it is about, and what is wrong with it, if anything."""
-
-    what: str
-    complaint: str | None = None
-    good: str = "ok"
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.complaint or self.good}"
-
-
 class Queue(t.NamedTuple):
     """How a queue is declared; always durable.
 

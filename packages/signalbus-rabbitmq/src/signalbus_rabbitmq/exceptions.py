@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
+from signalbus.exceptions import BrokerTimeoutError
 from signalbus.exceptions import BrokerUnavailableError
+from signalbus.exceptions import MessageRefusedError
 from signalbus.exceptions import SignalBusError
 
 
@@ -33,25 +35,25 @@ class ConnectionError(DeliveryError, BrokerUnavailableError):  # noqa: A001 the 
     """
 
 
-class TimeoutError(DeliveryError, BrokerUnavailableError):  # noqa: A001 the design's
+class TimeoutError(DeliveryError, BrokerTimeoutError):  # noqa: A001 the design's
     """RabbitMQ did not answer in time. Try again later.
 
     Messages that *failures* names with this error may or may not have arrived.
     """
 
 
-class ReturnedError(SignalBusError):
+class ReturnedError(MessageRefusedError):
     """The message was returned: no queue takes it. Bind a queue to its exchange.
 
     The default exchange needs no binding: create the queue that the routing key names.
     """
 
 
-class NackedError(SignalBusError):
+class NackedError(MessageRefusedError):
     """RabbitMQ could not take the message. Look at the broker's log."""
 
 
-class RefusedError(SignalBusError):
+class RefusedError(MessageRefusedError):
     """RabbitMQ refused the message, and closed the channel because of it."""
 
 

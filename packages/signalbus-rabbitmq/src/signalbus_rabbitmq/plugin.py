@@ -95,12 +95,30 @@ def signalbus_send_burst(
     return True
 
 
+@hookimpl
+def signalbus_check(bus: SignalBus, models: t.Sequence[SignalModel]) -> list[str]:
+    """Return what RabbitMQ lacks that the models need which it sends."""
+    from signalbus_rabbitmq._check import problems
+
+    ours = [each for each in models if bus.declaration(each).broker == BROKER]
+    return problems(ours, flask.current_app.config) if ours else []
+
+
 @hookimpl(optionalhook=True)
 def signalbus_register_commands(group: AppGroup) -> None:
     """Add ``flask signalbus rabbitmq``."""
     from signalbus_rabbitmq._commands import rabbitmq
 
     group.add_command(rabbitmq)
+
+
+def close(app: Flask) -> None:
+    """Close the connections of *app* in this process. The next send opens others.
+
+    Called by itself when the app is gone.
+    """
+    sender: SignalSender = app.extensions[_EXTENSION]
+    sender.close()
 
 
 def _names_rabbitmq(bus: SignalBus, model: type[t.Any]) -> bool:
