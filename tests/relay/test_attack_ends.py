@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -21,6 +22,7 @@ if t.TYPE_CHECKING:
     from conftest import Wire
     from flask import Flask
 
+Rows: t.TypeAlias = "t.Callable[[], list[t.Any]]"
 Started: t.TypeAlias = "t.Callable[..., Process]"
 Eventually: t.TypeAlias = "t.Callable[[t.Callable[[], object]], None]"
 
@@ -59,27 +61,67 @@ def test_a_port_that_is_taken_is_one_line(
     assert "Error: No health report at 127.0.0.1:" in err
 
 
+@pytest.fixture
+def rows(app: Flask, db: t.Any) -> Rows:
+    """Read the rows of the relays that are running."""
+
+    def read() -> list[t.Any]:
+        with app.app_context(), db.engine.connect() as connection:
+            return list(connection.execute(sa.text("SELECT * FROM signalbus_relay")))
+
+    return read
+
+
 def test_a_start_that_fails_leaves_no_thread_and_no_row(
     app: Flask,
-    db: t.Any,
+    rows: Rows,
     new_model: t.Any,
     record: t.Any,
     wire: Wire,
     eventually: Eventually,
 ) -> None:
-    """As if it had been stopped; the error is raised."""
+    """As if it had been stopped; nothing is sent, and the error is raised."""
     record(new_model("Letter"), "a")
 
     def fail(line: str) -> None:
-        wire.expect("a")
+        eventually(rows)
         raise BrokenPipeError(line)
 
     with pytest.raises(BrokenPipeError):
         Relay(app).run(fail)
 
     eventually(lambda: not _threads_of_relays())
-    with app.app_context():
-        assert [] == db.session.execute(sa.text("SELECT * FROM signalbus_relay")).all()
+    assert [] == rows()
+    assert [] == wire.tried
+
+
+@pytest.fixture
+def interrupt() -> Iterator[t.Callable[..., None]]:
+    """Let a handler of a signal raise KeyboardInterrupt in the main thread."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    yield lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_error_while_it_runs_leaves_no_thread_and_no_row(
+    app: Flask,
+    rows: Rows,
+    new_model: t.Any,
+    record: t.Any,
+    wire: Wire,
+    interrupt: t.Callable[..., None],
+    eventually: Eventually,
+) -> None:
+    """As one that a handler of a signal raises."""
+    wire.on_sending = interrupt
+    record(new_model("Letter"), "a")
+
+    with pytest.raises(KeyboardInterrupt):
+        Relay(app).run()
+
+    eventually(lambda: not _threads_of_relays())
+    assert [] == rows()
+    assert ["a"] == wire.sent
 
 
 def test_no_name_server_is_asked_when_the_port_opens(

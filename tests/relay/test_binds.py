@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 
 import pytest
+from signalbus import MissingTableError
+from signalbus_relay import relays
+from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
     from conftest import Wire
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
+    from signalbus import SignalBus
 
 
 @pytest.fixture
@@ -39,3 +44,42 @@ def test_database_that_hangs_at_the_start_holds_up_no_other(
         wire.expect("here")
 
     wire.expect("there")
+
+
+@pytest.fixture
+def status(app: Flask, bus: SignalBus, app_ctx: object) -> t.Iterator[Status]:
+    """Give what a relay says about itself."""
+    status = Status(app, bus, uuid.uuid4().hex)
+    yield status
+    status.end()
+
+
+def test_models_of_one_name_in_two_databases_are_told_apart(
+    bus: SignalBus, new_model: t.Any, status: Status
+) -> None:
+    """A relay reports both, each in the database that it is in."""
+    here = new_model("Parcel", __module__="shop")
+    there = new_model("Parcel", __module__="store", __bind_key__="there")
+    status.begin([here, there])
+    for model in (here, there):
+        status.must_be_careful(model)  # waits for the row
+
+    (relay,) = relays(bus)
+
+    assert {"shop.Parcel", "store.Parcel"} == relay.models.keys()
+
+
+def test_relays_are_seen_in_the_databases_that_can_be_read(
+    bus: SignalBus, db: SQLAlchemy, new_model: t.Any, status: Status
+) -> None:
+    """The caller may take the errors of the others."""
+    here, there = new_model("Here"), new_model("There", __bind_key__="there")
+    status.begin([here])
+    status.must_be_careful(here)
+    there.metadata.tables["signalbus_relay"].drop(db.engines["there"])
+    errors: list[Exception] = []
+
+    (relay,) = relays(bus, failed=errors.append)
+
+    assert status.relay_id == relay.id
+    assert [MissingTableError] == [type(error) for error in errors]

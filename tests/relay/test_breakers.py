@@ -13,11 +13,17 @@ from signalbus import BrokerUnavailableError
 if t.TYPE_CHECKING:
     from conftest import Running
     from conftest import Wire
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    from signalbus import SignalBus
     from signalbus.typing import SignalModel
 
 NewModel: t.TypeAlias = "t.Callable[..., SignalModel]"
 Record: t.TypeAlias = "t.Callable[..., None]"
 Run: t.TypeAlias = "t.Callable[..., Running]"
+
+#: What a relay says if its end takes more than a moment.
+WAITS = "Stopping: waiting up to "
 
 
 class Outage:
@@ -55,12 +61,52 @@ def test_a_broker_that_is_down_is_probed_at_growing_intervals(
     """However often the relay polls; each probe doubles the interval."""
     record(letter, *"abc")
     run(poll=0.02)
-    wire.wait_for(lambda: len(outage.probes) == 4)
-    first, second, third, fourth = outage.probes
+    wire.wait_for(lambda: len(outage.probes) >= 4)
+    first, second, third, fourth = outage.probes[:4]
 
     assert second - first >= 0.35
     assert third - second >= 0.7
     assert fourth - third >= 1.5
+
+
+def test_a_broker_that_was_down_for_long_is_probed_within_four_seconds(
+    run: Run, letter: SignalModel, bus: SignalBus
+) -> None:
+    """A relay's probes delay no commit, unlike those of autoflush."""
+    running = run()
+    for _ in range(10):
+        bus.breakers.record_failure("post")
+    in_a_relay = bus.breakers.open()["post"]
+    running.stop()
+    for _ in range(10):
+        bus.breakers.record_failure("post")
+
+    assert 3 < in_a_relay <= 4
+    assert 20 < bus.breakers.open()["post"] <= 30
+
+
+def test_broker_of_another_app_is_no_business_of_the_relay(
+    app: Flask,
+    new_app: t.Callable[..., Flask],
+    db: SQLAlchemy,
+    bus: SignalBus,
+    run: Run,
+    letter: SignalModel,
+    record: Record,
+    wire: Wire,
+) -> None:
+    """It may be down for long, have the same name, and be another broker."""
+    other = new_app("sqlite://", **app.config)
+    db.init_app(other)
+    bus.init_app(other)
+    with other.app_context(), bus.breakers.probed_every(3600):
+        for _ in range(20):
+            bus.breakers.record_failure("post")
+    record(letter, "a")
+    run()
+    wire.expect("a")
+
+    assert ["a"] == wire.sent
 
 
 def test_a_probe_is_one_signal_and_then_the_backlog_goes_out_at_once(
@@ -69,13 +115,13 @@ def test_a_probe_is_one_signal_and_then_the_backlog_goes_out_at_once(
     """Whatever has been recorded meanwhile, and without waiting for a poll."""
     record(letter, *"abc")
     run(poll=60)
-    wire.wait_for(lambda: len(outage.probes) == 2)
+    wire.wait_for(lambda: len(outage.probes) >= 2)
     tried = list(wire.tried)
     record(letter, *"def")
     outage.is_over.set()
     wire.expect(*"abcdef")
 
-    assert ["a", "a"] == tried
+    assert {"a"} == set(tried)
     assert list("abcdef") == wire.sent
 
 
@@ -138,13 +184,13 @@ def test_an_outage_is_one_line_when_it_begins_and_one_when_it_ends(
     record(letter, "a")
     wire.on_sending = outage
     running = run(poll=0.05)
-    wire.wait_for(lambda: len(outage.probes) == 2)
+    wire.wait_for(lambda: len(outage.probes) >= 2)
     record(ordered, "b")
-    wire.wait_for(lambda: len(outage.probes) == 3)
+    wire.wait_for(lambda: len(outage.probes) >= 3)
     outage.is_over.set()
     wire.expect("a", "b")
     running.stop()
-    lines = [record.getMessage() for record in caplog.records]
+    lines = [line for line in caplog.messages if WAITS not in line]
 
     assert 2 == len(lines), lines
     assert "The broker 'post' is unavailable, the signals of Letter stay" in lines[0]

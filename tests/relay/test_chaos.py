@@ -192,6 +192,12 @@ def _count(connection: sa.Connection, table: str) -> int:
     return connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() or 0  # noqa: S608 our own table
 
 
+def _running(connection: sa.Connection) -> set[int]:
+    """Return the processes that have the row of a relay."""
+    query = "SELECT process FROM signalbus_relay"
+    return set(connection.exec_driver_sql(query).scalars())
+
+
 def _wait_until(is_so: t.Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
     while not is_so():
@@ -233,9 +239,11 @@ def test_nothing_is_lost_while_everything_is_killed(
     for writer in writers:
         assert 0 == writer.process.wait(120)
     _wait_until(lambda: _count(database, "posted") == 0, 60)
+    # One that was started again must have got so far that it can be told to stop.
+    _wait_until(lambda: _running(database) >= {each.process.pid for each in relays}, 60)
     for relay in relays:
         relay.process.send_signal(signal.SIGTERM)
-        assert 0 == relay.process.wait(30)
+        assert 0 == relay.process.wait(60)
     delivered = collections.Counter(queue[1]())
     entries = database.exec_driver_sql("SELECT number FROM entry").scalars().all()
     again = sum(delivered.values()) - len(delivered)

@@ -25,18 +25,9 @@ LETTERS = "Relay of shop: 1 model in 1 lane; polls every 0.5 s."
 
 
 @pytest.fixture
-def invoke(app: Flask, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Result]:
-    """Call the command with *arguments*, in this process.
-
-    The group finds its commands once for a process. Other tests have other plugins.
-    """
-    group = pytest.importorskip("signalbus_cli").signalbus
-    for name, value in {
-        "commands": {},
-        "_has_own": False,
-        "_has_plugins": False,
-    }.items():
-        monkeypatch.setattr(group, name, value)
+def invoke(app: Flask, commands_anew: None) -> t.Callable[..., Result]:
+    """Call the command with *arguments*, in this process."""
+    pytest.importorskip("signalbus_cli")
     return lambda *arguments: app.test_cli_runner().invoke(
         args=["signalbus", "run", *arguments]
     )
@@ -51,7 +42,7 @@ def test_it_prints_one_line_at_the_start_and_one_at_the_end(
 
     assert [ALL] == relay.expect("tries a")
     assert ["sent a", "tries b"] == relay.expect("sent b")
-    assert (0, "2 signals sent.\n", "") == relay.end(signal.SIGTERM)
+    assert (0, "2 signals sent.\n", "") == relay.end_quietly(signal.SIGTERM)
 
 
 def test_a_failure_is_one_line_on_stderr(started: Started, shop: Shop) -> None:
@@ -60,7 +51,7 @@ def test_a_failure_is_one_line_on_stderr(started: Started, shop: Shop) -> None:
     relay = started(shop, "--poll", "0.05")
     for _ in range(5):
         relay.expect("tries fails")
-    status, _, err = relay.end(signal.SIGTERM)
+    status, _, err = relay.end_quietly(signal.SIGTERM)
 
     assert 0 == status
     assert (
@@ -156,7 +147,7 @@ def test_nobody_at_the_socket_of_systemd_is_no_error(
     relay = started(shop, NOTIFY_SOCKET=str(tmp_path / "nobody"))
     relay.expect(ALL)
 
-    assert (0, "0 signals sent.\n", "") == relay.end(signal.SIGTERM)
+    assert (0, "0 signals sent.\n", "") == relay.end_quietly(signal.SIGTERM)
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -173,5 +164,5 @@ def test_signals_that_fail_wait_and_are_parked(started: Started, shop: Shop) -> 
 
     assert "waits" in lines[0]
     assert "parked" in lines[1]
-    assert (0, "1 signal sent.\n", "") == relay.end(signal.SIGTERM)
+    assert (0, "1 signal sent.\n", "") == relay.end_quietly(signal.SIGTERM)
     assert ["fails"] == shop.pending()

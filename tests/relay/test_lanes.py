@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
+from signalbus_relay import Relay
 
 if t.TYPE_CHECKING:
     from conftest import Running
@@ -65,6 +66,33 @@ def test_what_is_pending_and_what_comes_is_sent(
     assert ["a", "b", "c"] == wire.sent
     assert 0 == running.stop()
     assert 3 == running.relay.sent
+
+
+def test_nothing_is_sent_before_the_start_is_announced(
+    app: Flask, new_model: NewModel, record: Record, wire: Wire
+) -> None:
+    """Whatever senders print comes after the line about the relay. It is healthy."""
+    record(new_model("Letter"), "a")
+    relay = Relay(app)
+    is_tried = threading.Event()
+    wire.on_sending = lambda _: is_tried.set()
+    before: list[str] = []
+    conditions: list[tuple[bool, str]] = []
+
+    def announce(line: str) -> None:
+        is_tried.wait(0.5)
+        before.extend(wire.tried)
+        is_well, report = relay._report()  # noqa: SLF001 as the endpoint does
+        conditions.append((is_well, report["lanes"]["Letter"]["state"]))
+
+    thread = threading.Thread(target=relay.run, args=[announce])
+    thread.start()
+    wire.expect("a")
+    relay.stop()
+    thread.join(BOUND)
+
+    assert [] == before
+    assert [(True, "waiting")] == conditions
 
 
 @pytest.mark.databases("postgresql", "mariadb")
@@ -220,14 +248,17 @@ def test_an_idle_relay_looks_once_per_poll_and_model(
 
     @sa.event.listens_for(engine, "before_cursor_execute")
     def keep(connection: sa.Connection, cursor: t.Any, text: str, *_: t.Any) -> None:
+        if "signalbus_relay" in text:  # a heartbeat
+            return
         statements.append(text)
         if not cursor.connection.autocommit:
             transactions.append(text)
 
     poll = 0.2
-    run(poll=poll, concurrency=4)
-    time.sleep(1)  # until the intervals are the longest
-    eventually(lambda: statements)
+    relay = run(poll=poll, concurrency=4).relay
+    eventually(lambda: {"default": "listening"} == relay.listeners)
+    statements.clear()
+    eventually(lambda: 16 <= len(statements))  # by now, the intervals are the longest
     statements.clear()
     transactions.clear()
     cpu, begun = time.process_time(), time.monotonic()

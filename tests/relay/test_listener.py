@@ -274,7 +274,7 @@ def test_terminated_listener_listens_again(
     assert CONNECTED == relay.is_woken()
     assert relay.becomes("listening")
     execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND query = 'LISTEN signalbus'"
     )
     assert CONNECTED == relay.is_woken()
@@ -303,6 +303,7 @@ def test_listener_outlives_an_outage(
 
     lost, found = caplog.messages
     assert lost.startswith("The relay is not woken by the database 'default', and poll")
+    assert "\\n" not in lost, "The further lines are the driver's advice."
     assert found == "The relay is woken by the database 'default' again."
 
 
@@ -369,11 +370,10 @@ def test_network_that_dies_is_noticed(
     relay = listen(pooler.url)
     assert relay.becomes("listening")
     pooler.drops = True
-    assert eventually(lambda: caplog.messages)
+    assert eventually(lambda: "Notifications have ceased to arrive." in caplog.text)
     pooler.drops = False
 
     assert relay.becomes("listening")
-    assert "Notifications have ceased to arrive." in caplog.messages[0]
 
 
 def test_driver_that_cannot_listen_is_told(
@@ -461,3 +461,9 @@ def test_wrong_url_is_refused(
 def _logged(caplog: pytest.LogCaptureFixture) -> None:
     """Keep the lines of the relay."""
     caplog.set_level(logging.INFO, "signalbus.relay")
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no listener think that it is deaf, only because the machine is busy."""
+    monkeypatch.setattr(_listener, "PING_TIMEOUT", PATIENCE)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SettingError
 from signalbus import SignalBus
+from signalbus_relay import wake
 from signalbus_relay._notifier import INTERVAL
 from signalbus_relay._notifier import notifier_of
 
@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 #: How long to wait for what must come, in seconds.
 PATIENCE = 60.0
+
+RAW_FORKER = Path(__file__).parents[1] / "plugins" / "raw_forker.py"
 
 
 def plain(url: str) -> str:
@@ -406,17 +408,24 @@ def test_fork_has_a_connection_of_its_own(
     """The parent's stays as it is, whatever becomes of the child."""
     commit(greeting)
     parent = ear.hear().pid
+    may_end, end = os.pipe()
 
     child = os.fork()
     if child == 0:
-        db.engine.dispose(close=False)
-        commit(greeting)
-        for thread in announcing_threads():
-            thread.join(0.3)
-        gc.collect()
-        os._exit(0)
-    forked = ear.hear().pid
-    os.waitpid(child, 0)
+        try:
+            db.engine.dispose(close=False)
+            commit(greeting)
+            os.close(end)
+            os.read(may_end, 1)
+            gc.collect()
+        finally:
+            os._exit(0)
+    try:
+        forked = ear.hear().pid
+    finally:
+        os.close(end)
+        os.waitpid(child, 0)
+        os.close(may_end)
     commit(greeting)
 
     assert parent != forked
@@ -425,26 +434,14 @@ def test_fork_has_a_connection_of_its_own(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 def test_fork_without_the_hooks_of_python(
-    ear: Ear, db: SQLAlchemy, greeting: SignalModel, commit: t.Callable[..., None]
+    ear: Ear, engine_url: str, interpreter: t.Any
 ) -> None:
     """As that of uWSGI: the child has a thread and a connection of its own."""
-    commit(greeting)
-    parent = ear.hear().pid
-    time.sleep(0.5)  # the thread waits then; such a fork would copy what it is at
+    program = interpreter(RAW_FORKER, engine_url, "off")
+    parent, child = ear.hear().pid, ear.hear().pid
+    program.communicate("go on\n", timeout=PATIENCE)
 
-    child = ctypes.PyDLL(None).fork()
-    if child == 0:
-        db.engine.dispose(close=False)
-        commit(greeting)
-        time.sleep(10)  # until it is killed
-        os._exit(0)
-    try:
-        assert parent != ear.hear().pid
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    commit(greeting)
-
+    assert parent != child
     assert parent == ear.hear().pid
 
 
@@ -560,10 +557,10 @@ def test_notifications_can_be_switched_off(
 ) -> None:
     """Then relays only poll."""
     app.config["SIGNALBUS_RELAY_NOTIFY"] = value
-    others = announcing_threads()
+    others = announcing_threads()  # of tests before, which may end meanwhile
     commit(greeting)
 
-    assert others == announcing_threads()
+    assert set() == announcing_threads() - others
 
 
 def test_wrong_switch_is_refused(
@@ -574,3 +571,28 @@ def test_wrong_switch_is_refused(
     remedy = "SIGNALBUS_RELAY_NOTIFY is 'perhaps'. Set it to True or False"
     with pytest.raises(SettingError, match=remedy):
         SignalBus(SQLAlchemy(app))
+
+
+def test_nobody_is_told_what_a_test_will_roll_back(
+    db: SQLAlchemy,
+    bus: SignalBus,
+    greeting: SignalModel,
+    commit: t.Callable[..., None],
+    ear: Ear,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its connection stands in for the engine. What is committed later is announced."""
+    engines = db.engines
+    engine = engines[None]
+    with engine.connect() as connection, connection.begin() as transaction:
+        engines[None] = t.cast("sa.Engine", connection)
+        commit(greeting)
+        wake(bus, [greeting])
+        db.session.remove()
+        engines[None] = engine
+        transaction.rollback()
+    commit(greeting)
+
+    assert "greeting" == ear.hear().payload
+    assert [] == ear.heard
+    assert [] == caplog.messages

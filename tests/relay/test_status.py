@@ -223,7 +223,7 @@ def test_relay_that_is_gone_is_found(
 
     assert _begin(status, parcel)
     assert [status.relay_id] == [row.id for row in rows.all()]
-    assert ["did not end as it should" in line for line in log()] == [True]
+    assert ["did not end properly" in line for line in log()] == [True]
     assert not _begin(new_status(), parcel)
 
 
@@ -279,7 +279,7 @@ def test_namesake_that_falls_silent_is_gone(
     _beat(status, [parcel], Counts())
 
     assert [status.relay_id] == [row.id for row in rows.all()]
-    assert ["did not end as it should" in line for line in log()] == [True]
+    assert ["did not end properly" in line for line in log()] == [True]
 
 
 @pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="There are none.")
@@ -482,7 +482,7 @@ def test_relay_that_is_gone_from_two_databases_is_one_line(
     _begin(status, *models)
     once, *named = log()
 
-    assert "did not end as it should" in once
+    assert "did not end properly" in once
     assert ["Parcel(id=1)", "There(id=2)"] == sorted(
         line.partition(" ended while it was sending ")[2].partition(". ")[0]
         for line in named

@@ -89,9 +89,39 @@ def test_other_databases_have_nothing_to_do(
     """No thread is started, neither by a program nor by a commit."""
     bus.autoflush = False
     model = new_model("Ant")
-    before = set(threading.enumerate())
+    before = _announcing_threads()
     db.session.add(model())
     db.session.commit()
     wake(bus)
 
-    assert before >= set(threading.enumerate())
+    assert before >= _announcing_threads()
+
+
+@pytest.mark.databases("postgresql")
+def test_commit_in_a_transaction_of_a_test_wakes_nobody(
+    bus: SignalBus,
+    db: SQLAlchemy,
+    new_model: t.Callable[[str], SignalModel],
+    hear: t.Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the test has replaced the engine by a connection, no relay would see it."""
+    bus.autoflush = False
+    model, before = new_model("Ant"), _announcing_threads()
+    with monkeypatch.context() as patch, db.engine.connect() as connection:
+        patch.setitem(db.engines, None, connection)
+        db.session.add(model())
+        db.session.commit()
+        wake(bus)
+        db.session.remove()
+
+    assert before >= _announcing_threads()
+
+    db.session.add(model())
+    db.session.commit()
+
+    assert "ant" == hear(), "the first commit has not spoiled the later ones"
+
+
+def _announcing_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "signalbus-notifier"}

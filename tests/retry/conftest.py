@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import sys
-import time
 import typing as t
 
 import pytest
@@ -16,8 +14,6 @@ from signalbus import hookimpl
 from signalbus_retry import failures
 
 if t.TYPE_CHECKING:
-    import types
-
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from signalbus import SignalBus
@@ -89,18 +85,6 @@ class Broker:
             return None
         self.wire.carry_some(*signals)
         return True
-
-
-class Clock:
-    """The clock of this process, which may be put forward; the database's may not."""
-
-    def __init__(self) -> None:
-        """Begin with the true time."""
-        self.ahead = 0.0
-
-    def advance(self, seconds: float) -> None:
-        """Let *seconds* go by at once."""
-        self.ahead += seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,31 +305,14 @@ def attempts(
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give a clock that is put forward with ``clock.advance(seconds)``."""
-    clock = Clock()
-    for name in ("monotonic", "time", "perf_counter"):
-        true_time = getattr(time, name)
-        for module in [time, *_modules_that_import(true_time, name)]:
-            monkeypatch.setattr(module, name, lambda now=true_time: now() + clock.ahead)
-    return clock
-
-
-@pytest.fixture
 def flask(
-    app: Flask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    app: Flask,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    commands_anew: None,
 ) -> t.Callable[..., Outcome]:
-    """Run ``flask signalbus ARGUMENTS…`` for the app, and give its *answer*.
-
-    The group finds its commands once for a process. Other tests have other plugins.
-    """
+    """Run ``flask signalbus ARGUMENTS…`` for the app, and give its *answer*."""
     group = pytest.importorskip("signalbus_cli").signalbus
-    for name, value in {
-        "commands": {},
-        "_has_own": False,
-        "_has_plugins": False,
-    }.items():
-        monkeypatch.setattr(group, name, value)
 
     def call(*arguments: str, answer: str = "") -> Outcome:
         info = ScriptInfo(create_app=lambda: app)
@@ -356,14 +323,6 @@ def flask(
         return Outcome(t.cast("int", ending.value.code), *capsys.readouterr())
 
     return call
-
-
-def _modules_that_import(function: t.Any, name: str) -> list[types.ModuleType]:
-    return [
-        module
-        for path, module in list(sys.modules.items())
-        if path.startswith("signalbus") and getattr(module, name, None) is function
-    ]
 
 
 def _table(model: SignalModel) -> sa.Table:

@@ -61,7 +61,7 @@ def tries(
         for flusher in flushers:
             flusher.stdin.write("go\n")
             flusher.stdin.flush()
-        assert [0] * 4 == [flusher.wait(60) for flusher in flushers]
+        assert [0] * 4 == [flusher.wait(200) for flusher in flushers]
         tries = collections.defaultdict(list)
         for path in paths:
             for line in path.read_text().splitlines():

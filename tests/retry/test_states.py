@@ -201,7 +201,10 @@ class Shop:
     def kill(self, connection: sa.Connection) -> None:
         """Let the server end *connection*."""
         number, end = {
-            "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+            "postgresql": (
+                "pg_backend_pid()",
+                "SELECT pg_terminate_backend({}, 30000)",
+            ),
             "mysql": ("connection_id()", "KILL {}"),
         }[connection.dialect.name]
         session = connection.exec_driver_sql(f"SELECT {number}").scalar()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 import weakref
 
+import sqlalchemy as sa
+import sqlalchemy.orm as sa_orm
 from signalbus import SignalModelError
 
 from signalbus_marshmallow._schemas import ModelSchema
@@ -64,8 +66,18 @@ def _schema_for(bus: Bus, model: type[t.Any]) -> type[ModelSchema]:
             " or define __marshmallow__ on it."
         )
     if bus.is_signal_model(model):
-        return make_schema(SignalSchema, model)
+        return make_schema(SignalSchema, model, exclude=_not_in_body(model))
     return make_schema(ModelSchema, model, sqla_session=bus.db.session)
+
+
+def _not_in_body(model: type[t.Any]) -> tuple[str, ...]:
+    """Return the attributes whose columns say that they are no part of messages."""
+    return tuple(
+        attribute.key
+        for attribute in sa_orm.class_mapper(model).column_attrs
+        if isinstance(column := attribute.columns[0], sa.Column)
+        and not column.info.get("signalbus_body", True)
+    )
 
 
 def _keep_defined(model: type[t.Any], name: str) -> bool:

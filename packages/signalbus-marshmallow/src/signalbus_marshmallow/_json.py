@@ -10,8 +10,12 @@ loads = json.loads
 
 
 def dumps(data: t.Any, **options: t.Any) -> str:
-    """Return *data* as JSON, with the *options* of :func:`json.dumps`."""
-    return json.dumps(data, **{"default": _decimal_as_string, **options})
+    """Return *data* as JSON, with the *options* of :func:`json.dumps`.
+
+    A ``NaN`` is an error: JSON has none, and other languages do not read it.
+    """
+    ours = {"default": _decimal_as_string, "allow_nan": False}
+    return json.dumps(data, **{**ours, **options})
 
 
 def _decimal_as_string(value: t.Any) -> str:

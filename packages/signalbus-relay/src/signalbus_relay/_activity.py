@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 class Activity:
     """What one thread of a lane is doing.
 
-    :ivar model: the model that it looks for or sends; ``None`` while it waits.
+    :ivar model: the model that it is searching or sending; ``None`` while it waits.
     :ivar is_sending: whether a burst is under way: its signals are locked, and may have
         been sent.
     :ivar sent: how many signals the thread has sent so far.
@@ -31,18 +31,18 @@ class Activity:
         self.sent = 0
         self._clock = clock
         self._since = clock()
-        #: How many senders are at work, each called by the one before: a sender may
-        #: commit what is autoflushed.
+        #: How deeply calls of senders are nested. A sender may commit signals that are
+        #: autoflushed.
         self._senders = 0
 
     @property
     def seconds(self) -> float:
-        """For how long there was no progress; 0 while it waits."""
+        """How many seconds there was no progress; 0 while it waits."""
         return 0.0 if self.model is None else self._clock() - self._since
 
     @property
     def state(self) -> str:
-        """What it does, in a word."""
+        """What the thread is doing, in one word."""
         if self.is_sending:
             return "sending"
         return "waiting" if self.model is None else "looking"
@@ -59,11 +59,11 @@ class Activity:
         self._senders += 1
 
     def end_sender(self) -> None:
-        """Go on with what the sender was called for: its burst has not ended yet."""
+        """Record that the sender has returned; its burst has not ended yet."""
         self._senders -= 1
 
     def end_burst(self, sent: int = 0) -> None:
-        """End the burst, of which so many signals were *sent*."""
+        """End the burst, of which *sent* signals were sent."""
         self._since = self._clock()
         self.sent += sent
         self.is_sending = self._senders > 0
@@ -85,7 +85,7 @@ class Activities:
         self._broker_up = broker_up
 
     def enter(self, activity: Activity) -> None:
-        """Let this thread have *activity*."""
+        """Assign *activity* to this thread."""
         self._threads.activity = activity
 
     @property
@@ -131,5 +131,5 @@ class Activities:
 
     @hookimpl
     def signalbus_broker_up(self, broker: str) -> None:
-        """Let the lanes know, so that what has piled up goes out at once."""
+        """Notify the lanes, so that signals that have piled up are sent at once."""
         self._broker_up(broker)

@@ -1,6 +1,6 @@
-"""Attempts that signalbus-retry writes down before they are made, if it is there.
+"""Attempts that signalbus-retry, if installed, records before they are made.
 
-The only module that knows of signalbus-retry.
+This is the only module that knows signalbus-retry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import SignalModel
     from signalbus_retry.attempts import Attempts
 
-#: The attempts of one model, if the plugin is there.
+#: The attempts of one model, if the plugin is installed.
 MaybeAttempts: t.TypeAlias = "Attempts | None"
 
 #: The name of its entry point.
@@ -34,7 +34,7 @@ def attempts_of(bus: SignalBus, model: SignalModel, by: str) -> MaybeAttempts:
 
 
 class HeldBack:
-    """What waits or is parked, in the form in which plugins return it to flushes."""
+    """The signals that wait or are parked, in the form that flushes expect."""
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
@@ -47,16 +47,16 @@ class HeldBack:
 
 
 def held_by(attempts: MaybeAttempts) -> HeldBack | None:
-    """Return what is held back; ``None`` without the plugin."""
+    """Return the signals that are held back; ``None`` without the plugin."""
     return None if attempts is None else HeldBack(attempts)
 
 
 def settle_gone(
     bus: SignalBus, models: t.Iterable[SignalModel], relay_ids: t.Sequence[str]
 ) -> None:
-    """Count the attempts that relays had begun which have ended.
+    """Count the attempts that were begun by relays that have ended.
 
-    A model whose table is missing is left to its lane, which reports that.
+    A model whose table is missing is skipped, since its lane reports that.
     """
     if not bus.plugin_manager.has_plugin(_PLUGIN):
         return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import typing as t
 
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 from signalbus.stopping import StopToken
 
 if t.TYPE_CHECKING:
@@ -16,9 +16,9 @@ if t.TYPE_CHECKING:
     from signalbus_relay._counts import Counts
     from signalbus_relay._status import Status
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
-#: How often the rows say that the relay is alive, in seconds.
+#: The interval between heartbeats, in seconds.
 HEARTBEAT: t.Final = 15.0
 
 
@@ -49,14 +49,14 @@ class Bookkeeper:
         self._thread.start()
 
     def must_be_careful(self, model: SignalModel) -> bool:
-        """Return whether the relay before may have ended while it sent *model*.
+        """Return whether an earlier relay may have ended while it sent *model*.
 
         Waits for the row in the database of *model*.
         """
         return self._status.must_be_careful(model)
 
     def release(self) -> None:
-        """Let nobody wait for a row any longer."""
+        """Release all callers that wait for a row."""
         self._status.release()
 
     def end(self, deadline: float, *, is_clean: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The channel on which processes wake relays: its name, and what is said on it."""
+"""The PostgreSQL channel on which processes wake relays: its name and payloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PING: t.Final = "ping:"
 def payload_of(tables: t.Collection[str]) -> str:
     """Return the payload that names *tables*, by their full names.
 
-    Where names cannot be told apart, or are too many, it means all tables.
+    If the names are ambiguous or too long, the payload means all tables.
     """
     payload = ",".join(sorted(tables))
     is_plain = all(_is_plain(table) for table in tables)
@@ -32,15 +32,15 @@ def tables_of(payload: str) -> frozenset[str] | None:
 
 
 def ping_of(number: str) -> str:
-    """Return a payload that names no table, by which a listener finds out if it hears.
+    """Return a payload without tables, by which a listener checks if it hears.
 
-    :param number: tells the pings of different listeners apart.
+    :param number: distinguishes the pings of different listeners.
     """
     return _PING + number
 
 
 def is_ping(payload: str) -> bool:
-    """Return whether *payload* is the ping of some listener."""
+    """Return whether *payload* is the ping of a listener."""
     return payload.startswith(_PING)
 
 
@@ -57,7 +57,7 @@ def notify(connection: t.Any, payload: str) -> None:
         cursor.close()
 
 
-#: One statement and a local setting, which pgbouncer carries over to nobody else.
+#: One statement and a local setting, which pgbouncer does not leak to other clients.
 _NOTIFY: t.Final = (
     "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
 )

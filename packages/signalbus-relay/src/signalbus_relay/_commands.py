@@ -6,6 +6,7 @@ import math
 import typing as t
 
 import click
+from signalbus.exceptions import clean_line
 from signalbus_cli.arguments import bus_of_app
 from signalbus_cli.arguments import errors_in_one_line
 from signalbus_cli.arguments import exclude_option
@@ -99,7 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 click passes them by name
         health=health,
     )
     with errors_in_one_line(), shown_lines():
-        status = relay.run(announce=click.echo)
+        status = relay.run(announce=lambda line: click.echo(clean_line(line)))
     click.echo(_describe_sent(relay.sent))
     if relay.is_hanging:
         leave(status)

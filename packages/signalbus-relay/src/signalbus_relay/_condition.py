@@ -1,4 +1,4 @@
-"""The condition of a relay: what its health endpoint tells."""
+"""The condition of a relay, as its health endpoint reports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE: t.Final = 60.0
 
 
 class Condition:
-    """Whether the relay is healthy, and what each part of it does."""
+    """Whether the relay is healthy, and what each part of it is doing."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Condition:
 
 
 def _state(lane: Lane) -> str:
-    """Return what a lane does: what its busiest thread does."""
+    """Return what a lane is doing: the activity of its busiest thread."""
     if not lane.is_alive:
         return "dead"
     states = {activity.state for activity in lane.activities}
@@ -84,7 +84,7 @@ def _state(lane: Lane) -> str:
 
 
 def _seconds(lane: Lane) -> float:
-    """Return for how many seconds a thread of the lane has made no progress."""
+    """Return how many seconds a thread of the lane has made no progress."""
     return max(activity.seconds for activity in lane.activities)
 
 

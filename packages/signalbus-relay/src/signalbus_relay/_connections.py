@@ -1,4 +1,4 @@
-"""Connections without transactions: of a pool, or of none to listen and announce."""
+"""Connections in autocommit mode, from a pool or outside of it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _TCP_OPTIONS: t.Final = (
 def open_connection(engine: sa.Engine) -> t.Any:
     """Open a driver's connection as *engine* would, which commits each statement.
 
-    It takes no slot of the engine's pool, so that an exhausted pool does not matter.
-    What the application listens to when connections are made is called.
+    It does not use the engine's pool, so an exhausted pool does not matter. The
+    application's listeners for new connections are called.
     """
     pooled = engine.pool.recreate().connect()
     pooled.detach()
@@ -42,10 +42,10 @@ def open_connection(engine: sa.Engine) -> t.Any:
 
 @contextlib.contextmanager
 def autocommit(engine: sa.Engine) -> t.Iterator[sa.Connection]:
-    """Open a connection of the pool of *engine*, which commits each statement.
+    """Open a connection from the pool of *engine*, which commits each statement.
 
-    SQLAlchemy's own option would restore the connection while it is returned to the
-    pool. If it is broken at that moment, its place in the pool is lost.
+    SQLAlchemy's own option would reset the connection while it is returned to the pool.
+    If the connection is broken at that moment, its place in the pool is lost.
     """
     with engine.connect() as connection:
         driver: t.Any = connection.connection.dbapi_connection
@@ -61,7 +61,7 @@ def autocommit(engine: sa.Engine) -> t.Iterator[sa.Connection]:
 
 
 def _restore(connection: sa.Connection, driver: t.Any) -> None:
-    """Let *connection* have transactions again, or take it out of the pool."""
+    """Switch *connection* back to transactions, or take it out of the pool."""
     if not connection.invalidated:
         try:
             connection.dialect.reset_isolation_level(driver)
@@ -70,19 +70,19 @@ def _restore(connection: sa.Connection, driver: t.Any) -> None:
 
 
 def close(connection: t.Any) -> None:
-    """Close a driver's *connection*, whatever has become of it."""
+    """Close a driver's *connection*, even if it is broken."""
     with contextlib.suppress(Exception):
         connection.close()
 
 
 def _prepare_nothing(connection: t.Any) -> None:
-    """Let psycopg prepare no statements: pgbouncer may give each to another server."""
+    """Disable prepared statements: pgbouncer may send each to another server."""
     if hasattr(connection, "prepare_threshold"):
         connection.prepare_threshold = None
 
 
 def _notice_dead_network(connection: t.Any) -> None:
-    """Let the system break the connection when the network is dead."""
+    """Let the operating system close the connection when the network is dead."""
     with (
         contextlib.suppress(Exception),  # not every driver and system has a say in it
         socket.socket(fileno=os.dup(connection.fileno())) as own,

@@ -1,4 +1,4 @@
-"""What a relay has sent, and what failed, by model."""
+"""Count what a relay has sent, and what failed, by model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from signalbus.typing import PrimaryKey
     from signalbus.typing import SignalModel
 
-#: How much of an error is kept, in characters: those of many models are in one row.
+#: How many characters of an error are kept. One row has the errors of many models.
 _MAX_ERROR: t.Final = 200
 
 
@@ -23,13 +23,13 @@ _MAX_ERROR: t.Final = 200
 class ModelCounts:
     """What a relay has done with the signals of one model, since it began.
 
-    A signal that fails counts whenever it is tried. A broker or a database that is down
-    is an error, but no signal has failed then.
+    A signal that fails counts each time it is tried. If a broker or a database is down,
+    that is an error, but no signal counts as failed.
     """
 
     sent: int = 0
     failed: int = 0
-    #: The last error, as one line; still there if everything is well again.
+    #: The last error, as one line. It is kept even if later signals were sent.
     last_error: str | None = None
     #: When something was sent last, in UTC, by the clock of this host.
     last_success: dt.datetime | None = None
@@ -37,7 +37,7 @@ class ModelCounts:
     last_burst: float | None = None
 
     def as_json(self) -> dict[str, t.Any]:
-        """Return what the row of the relay, and its health report, say of this."""
+        """Return the counts as they appear in the relay's row and health report."""
         return {
             "sent": self.sent,
             "failed": self.failed,
@@ -57,7 +57,7 @@ class Counts:
         self._counts: dict[SignalModel, ModelCounts] = {}
 
     def of(self, model: SignalModel) -> ModelCounts:
-        """Return what was counted for *model*."""
+        """Return the counts of *model*."""
         return self._counts.get(model, ModelCounts())
 
     @property
@@ -68,7 +68,7 @@ class Counts:
 
     @hookimpl
     def signalbus_burst_sent(self, model: SignalModel, count: int) -> None:
-        """Count what was sent."""
+        """Count the signals that were sent."""
         now = dt.datetime.now(dt.timezone.utc)
         with self._lock:
             before = self.of(model)
@@ -81,7 +81,7 @@ class Counts:
         error: BaseException,
         failed: t.Mapping[PrimaryKey, Exception],
     ) -> None:
-        """Count what could not be sent."""
+        """Count the signals that could not be sent."""
         text = describe_error(error)[:_MAX_ERROR]
         with self._lock:
             before = self.of(model)

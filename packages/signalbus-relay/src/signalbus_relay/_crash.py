@@ -1,7 +1,7 @@
-"""Send signals one at a time after a relay has ended without saying why.
+"""Send signals one at a time after a relay has crashed.
 
-One of them may have ended it. So the attempt is written down before it is made, and the
-next relay knows which one it was.
+One of them may have caused the crash. So each attempt is recorded before it is made,
+and the next relay knows which signal it was.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Report: t.TypeAlias = t.Callable[[Exception], object]
 
 
 class Caution:
-    """Sends what may end the process alone, before a relay flushes.
+    """Sends signals that may end the process one at a time, before a relay flushes.
 
     Its methods need an app context.
 
@@ -67,13 +67,13 @@ class Caution:
         """Send the first signals of *model* one at a time, as many as were at risk.
 
         Call it before the first flush, while nothing else in this process sends signals
-        of *model*. Signals that wait or are parked are passed over, and so are those
-        that others are sending. One that fails is reported as always, and does not stop
-        the others, unless its model is ordered.
+        of *model*. It skips signals that wait or are parked, and those that others are
+        sending. A signal that fails is reported as usual, and does not stop the others,
+        unless its model is ordered.
 
         :param bursts: how many bursts of the model the relay may send at once.
-        :param report: called with what could not be sent.
-        :returns: whether that is done. If not, the broker is unavailable, or the token
+        :param report: called with the errors of signals that could not be sent.
+        :returns: whether it is done. If not, the broker is unavailable, or the token
             was stopped: call it again before the next flush.
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
         """
@@ -90,12 +90,12 @@ class Caution:
         )
 
     def send_suspects(self, model: SignalModel, report: Report) -> None:
-        """Send those signals one at a time whose last attempt ended with its process.
+        """Send one at a time the signals whose process ended during the last attempt.
 
-        Call it before each flush of *model*: from the first call on, flushes leave such
-        signals alone when they are due, so that they do not take the rest of their
-        burst down. What flushes have met is sent by the next call. Costs nothing if
-        there are none.
+        Call it before each flush of *model*: after the first call, flushes skip such
+        signals when they are due, so that they do not end the process again, together
+        with the rest of their burst. The next call sends those that flushes have
+        skipped. It costs nothing if there are none.
         """
         attempts = self._attempts_of(model)
         suspects = attempts.suspects() if attempts else []
@@ -107,7 +107,7 @@ class Caution:
         return CarefulSender(self._bus, model, self._turn, attempts, report)
 
     def _attempts_of(self, model: SignalModel) -> MaybeAttempts:
-        """Return the attempts of *model*, made once: nearly always, none is made."""
+        """Return the attempts of *model*. They are made once, and only when needed."""
         if model not in self._attempts:
             status = status_on(self._bus)
             by = status.relay_id if status else ""
@@ -118,8 +118,8 @@ class Caution:
 class Turn:
     """Lets one thread at a time send a signal that may end the process.
 
-    Otherwise the attempts of all lanes would be written down when one of them ends the
-    process, and innocent signals would be parked with the culprit.
+    Otherwise, the attempts of several lanes would be on record when one of them ends
+    the process, and innocent signals would be parked with the culprit.
     """
 
     def __init__(self, token: StopToken) -> None:
@@ -128,7 +128,7 @@ class Turn:
 
     @contextlib.contextmanager
     def taken(self) -> t.Iterator[bool]:
-        """Wait for the turn, and give whether it has come before the token stopped."""
+        """Wait for the turn; yield whether it came before the token was stopped."""
         while not self.token.is_stopping:
             if self._lock.acquire(timeout=_LONGEST_NAP):
                 try:
@@ -143,8 +143,8 @@ class CarefulSender:
     """Sends signals of one model one at a time.
 
     :param turn: shared with the other senders of the process.
-    :param attempts: writes each attempt down before it is made, if it is there.
-    :param report: called with what could not be sent.
+    :param attempts: records each attempt before it is made, if it is given.
+    :param report: called with the errors of signals that could not be sent.
     """
 
     def __init__(
@@ -167,8 +167,8 @@ class CarefulSender:
     def first(self, count: int) -> list[PrimaryKey]:
         """Return the first *count* keys that are not held back.
 
-        With an ordering key, those that the first waves would send: neither what waits
-        behind another signal, nor the other signals of a long queue, were at risk.
+        With an ordering key, these are the keys that the first waves would send. Other
+        signals were not at risk, since they wait behind these.
         """
         rows = SignalRows(self._bus, self._model)
         held = held_by(self._attempts)
@@ -212,7 +212,7 @@ class CarefulSender:
     def _free(
         self, connection: sa.Connection, keys: list[PrimaryKey]
     ) -> list[PrimaryKey]:
-        """Leave out the keys that are held back, by themselves or by those before."""
+        """Leave out the keys that are held back, by themselves or by earlier ones."""
         if not keys or self._attempts is None:
             return keys
         held = self._attempts.held_back(connection, keys)

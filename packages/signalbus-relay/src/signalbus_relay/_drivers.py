@@ -1,8 +1,10 @@
-"""How the drivers of PostgreSQL hand out notifications."""
+"""The notifications and error texts of the drivers of PostgreSQL."""
 
 from __future__ import annotations
 
 import typing as t
+
+from signalbus.exceptions import describe_error
 
 from signalbus_relay._channel import CHANNEL
 
@@ -27,8 +29,13 @@ def _receive_psycopg2(connection: t.Any) -> list[str]:
     return [each.payload for each in arrived if each.channel == CHANNEL]
 
 
-#: What is known of drivers, by SQLAlchemy's names for them.
+#: The supported drivers, by SQLAlchemy's names for them.
 RECEIVE: t.Final[t.Mapping[str, Receive]] = {
     "psycopg": _receive_psycopg,
     "psycopg2": _receive_psycopg2,
 }
+
+
+def describe_first_line(error: BaseException) -> str:
+    """Return the text of a driver's *error*, without the lines of advice after it."""
+    return describe_error(error).partition("\\n")[0].rstrip()

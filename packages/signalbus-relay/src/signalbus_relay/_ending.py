@@ -1,18 +1,19 @@
-"""The end of a relay, in time whatever hangs: first the lanes, then everything else."""
+"""End a relay in time, even if something hangs: the lanes first, then the rest."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import typing as t
+
+from signalbus.logs import get_logger
 
 if t.TYPE_CHECKING:
     from signalbus_relay._activity import Activity
     from signalbus_relay._bookkeeper import Bookkeeper
     from signalbus_relay._lanes import Lanes
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: How long lanes may take to end before it is reported what they are waited for, and
 #: what is kept of the grace for the end of everything else: its share, and the most.
@@ -26,17 +27,17 @@ MIN_CLOSING: t.Final = 0.5
 
 
 class Service(t.Protocol):
-    """What has threads, or a port, of its own."""
+    """An object that has threads, or a port, of its own."""
 
     def stop(self) -> None:
-        """Close it, which may take its time."""
+        """Close it, which may take a while."""
 
 
 class Ending:
     """The end of a relay. It begins when this is made.
 
-    :param services: what is closed after the lanes.
-    :param grace: how long it may take, in seconds.
+    :param services: the objects to close after the lanes.
+    :param grace: how long the end may take, in seconds.
     :ivar is_hanging: whether threads were left behind.
     """
 
@@ -72,7 +73,7 @@ class Ending:
         return status
 
     def _join(self, deadline: float) -> list[Activity]:
-        """Wait for the lanes, and return what those that are left are doing."""
+        """Wait for the lanes, and return the activities of those that are left."""
         self._wait_for_lanes(min(deadline, time.monotonic() + NOTICE_AFTER))
         if busy := self._busy():
             logger.warning(

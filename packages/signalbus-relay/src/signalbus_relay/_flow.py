@@ -1,4 +1,4 @@
-"""The signals of one model, as a relay gets them out: look, flush, and look again."""
+"""Send the signals of one model: look for them, flush, and look again."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Flow:
     ) -> None:
         self.model = model
         self.polling = Polling(setup.poll)
-        #: Whether what may end the process has been sent, so that the rest may follow.
+        #: Whether the signals that may end the process were sent, before all others.
         self.is_prepared = False
         #: How many threads are flushing it.
         self.in_flight = 0
@@ -69,7 +69,7 @@ class Flow:
         self._threads = threads
 
     def prepare(self) -> None:
-        """Send what may end the process, alone, before the first flush."""
+        """Send signals that may end the process alone, before the first flush."""
         started = time.monotonic()
         try:
             with self._setup.app.app_context():
@@ -97,7 +97,7 @@ class Flow:
         return not is_empty
 
     def drain(self, activity: Activity, is_stopped: t.Callable[[], bool]) -> None:
-        """Flush until nothing is sent any more."""
+        """Flush until there is nothing left to send."""
         while not is_stopped():
             sent_before, started = activity.sent, time.monotonic()
             error = self._flush()
@@ -117,7 +117,7 @@ class Flow:
                 return
 
     def _flush(self) -> BaseException | None:
-        """Flush once, and return what kept signals from being sent."""
+        """Flush once, and return the error that kept signals from being sent."""
         bus = self._setup.bus
         flush = bus.flushordered if self._declaration.is_ordered else bus.flushmany
         try:

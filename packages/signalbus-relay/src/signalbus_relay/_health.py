@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.server
 import json
-import logging
 import socket
 import socketserver
 import threading
+import time
 import typing as t
 
 from signalbus import SignalBusError
+from signalbus.logs import get_logger
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
-#: Where the report is.
+#: The path of the report.
 PATH: t.Final = "/healthz"
 
-#: How long a client may take for its request, in seconds.
+#: How long a client may take for its request, in seconds, and how many clients may be
+#: connected at the same time. Others are rejected.
 _TIMEOUT: t.Final = 5.0
+_MAX_CLIENTS: t.Final = 100
 
 #: Returns whether all is well, and the details, as JSON has them.
 Report: t.TypeAlias = "t.Callable[[], tuple[bool, dict[str, t.Any]]]"
@@ -28,11 +32,11 @@ Address: t.TypeAlias = "tuple[str, int]"
 
 
 class HealthServer:
-    """Answer ``GET /healthz`` in threads of its own: with 200, or with 503.
+    """Answers ``GET /healthz`` in threads of its own, with status 200 or 503.
 
     The body is the report as JSON, with a ``status`` of ``ok`` or ``unhealthy``. There
-    is nothing else to be had, and nothing is asked of the client: bind it to an address
-    that only probes can reach.
+    are no other pages and no authentication, so bind it to an address that only probes
+    can reach.
 
     :param address: a host and a port; the port 0 is any free one.
     :param report: called for each request, in any thread. It must not wait for a
@@ -93,9 +97,13 @@ def parse_address(text: str) -> Address:
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = _MAX_CLIENTS
 
     def __init__(self, address: Address, report: Report) -> None:
         self.report = report
+        #: The clients that are served, and until when they may stay.
+        self._clients: dict[t.Any, float] = {}
+        self._lock = threading.Lock()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
@@ -103,14 +111,40 @@ class _Server(http.server.ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind, without asking the network for the name of this host.
 
-        Where no name server answers, that takes long.
+        That takes long if no name server answers.
         """
         socketserver.TCPServer.server_bind(self)
         host, port = self.server_address[:2]
         self.server_name, self.server_port = str(host), port
 
+    def verify_request(self, request: t.Any, _: object) -> bool:
+        """Accept a client, unless there are too many."""
+        with self._lock:
+            is_taken = len(self._clients) < _MAX_CLIENTS
+            if is_taken:
+                self._clients[request] = time.monotonic() + _TIMEOUT
+        return is_taken
+
+    def shutdown_request(self, request: t.Any) -> None:
+        """Disconnect a client."""
+        with self._lock:
+            self._clients.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Disconnect clients that take too long. Called about twice a second.
+
+        The timeout of a connection is not enough: it starts again with each byte.
+        """
+        now = time.monotonic()
+        with self._lock:
+            for request, until in self._clients.items():
+                if now > until:
+                    with contextlib.suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that hang up."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -138,16 +172,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def send_error(self, code: int, *_: object) -> None:
+        """Answer with a status alone: no page quotes the request."""
+        self.send_response_only(code)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
     def version_string(self) -> str:
-        """Return what the header ``Server`` says: nothing about versions."""
+        """Return the header ``Server``, without any versions."""
         return "signalbus"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: probes come every few seconds."""
+        """Log nothing, since probes come every few seconds."""
 
 
 def _read(report: Report) -> tuple[bool, dict[str, t.Any]]:

@@ -1,11 +1,12 @@
-"""A lane: the threads that send the signals of one sender, whatever others do."""
+"""A lane: the threads that send the signals of one sender, independently of others."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import typing as t
+
+from signalbus.logs import get_logger
 
 from signalbus_relay._activity import Activity
 from signalbus_relay._flow import Flow
@@ -17,15 +18,15 @@ if t.TYPE_CHECKING:
 
     from signalbus_relay._flow import Setup
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 
 class Lane:
     """The models of one sender in one database, and the threads that send them.
 
-    One thread at a time watches: it waits until signals are announced, or looks for
-    them when it is time. When there are some, it leaves the watch to the next thread,
-    and sends. So an idle lane looks as often as if it had one thread.
+    One thread at a time watches: it waits until signals are announced, and polls when
+    it is time. When there are signals, it leaves the watch to the next thread, and
+    sends them. So an idle lane polls no more often than if it had one thread.
 
     :param is_ordered: whether to send in the order that the models declare.
     :param threads: the number of threads.
@@ -45,6 +46,8 @@ class Lane:
         self.bind_key = declaration.bind_key
         self.is_ordered = is_ordered
         self.activities = [Activity() for _ in range(threads)]
+        #: Whether it was told to start, even if that has failed.
+        self.has_started = False
         self._setup = setup
         self._watch = threading.Lock()
         self._wakeup = Wakeup()
@@ -66,12 +69,14 @@ class Lane:
 
     @property
     def is_alive(self) -> bool:
-        """Whether all threads are there."""
-        return all(thread.is_alive() for thread in self._threads)
+        """Whether all threads are running, or have yet to be started."""
+        return not self.has_started or all(
+            thread.is_alive() for thread in self._threads
+        )
 
     @property
     def busy(self) -> list[Activity]:
-        """What the threads that are still there are doing, unless they wait."""
+        """The activities of the running threads that are not waiting."""
         return [
             activity
             for activity, thread in zip(self.activities, self._threads, strict=True)
@@ -79,7 +84,7 @@ class Lane:
         ]
 
     def add(self, model: SignalModel) -> None:
-        """Send the signals of *model*, too."""
+        """Add *model* to the lane."""
         self._flows[model] = Flow(
             self._setup, model, self._lost_database, len(self._threads)
         )
@@ -87,8 +92,11 @@ class Lane:
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        finally:
+            self.has_started = True
 
     def wake(self, models: t.Collection[SignalModel] | None = None) -> None:
         """Flush *models* now, or all models of the lane."""
@@ -98,7 +106,7 @@ class Lane:
             self._wakeup.wake(woken)
 
     def stop(self) -> None:
-        """Let the threads end, each after the burst at hand."""
+        """End the threads, each after its current burst."""
         self._wakeup.stop()
 
     def join(self, deadline: float) -> bool:
@@ -109,17 +117,20 @@ class Lane:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, activity: Activity) -> None:
-        """Watch and send, in turn, until told to stop."""
+        """Watch and send, in turn, until told to stop.
+
+        In the context of the app, whose brokers may be other apps' by name.
+        """
         self._setup.activities.enter(activity)
         try:
-            with self._setup.token.active():
+            with self._setup.token.active(), self._setup.app.app_context():
                 while flows := self._next(activity):
                     self._drain(activity, flows)
         except BaseException:  # an error of our own: the relay ends
             logger.exception("A thread of the lane %s has ended.", self.name)
 
     def _next(self, activity: Activity) -> list[Flow]:
-        """Watch, and return what to flush; nothing if it is time to stop."""
+        """Watch, and return the flows to flush; none if it is time to stop."""
         with self._watch:
             while not self._wakeup.is_stopped:
                 self._prepare(activity)
@@ -142,10 +153,10 @@ class Lane:
         activity.end()
 
     def _find(self, activity: Activity) -> list[Flow]:
-        """Return what was woken, or else what has signals, of all that is prepared.
+        """Return the prepared flows that were woken, or else those that have signals.
 
-        Nothing while the broker is down, and left to others to probe. What is not
-        prepared must not use up a probe: it would never be prepared.
+        None while the broker is down and this thread may not probe it. A flow that is
+        not prepared must not use up a probe, or it would never be prepared.
         """
         if self._wakeup.is_stopped or self._seconds_to_probe():
             return []
@@ -162,7 +173,7 @@ class Lane:
         return self._setup.bus.breakers.admits(self.sender)
 
     def _seconds_to_look(self) -> float:
-        """Return for how long to wait, unless woken."""
+        """Return how long to wait, unless woken."""
         flows = list(self._flows.values())
         due = min((flow.polling.due_in for flow in flows), default=3600.0)
         return max(due, self._seconds_to_probe())
@@ -172,7 +183,7 @@ class Lane:
         return self._setup.bus.breakers.open().get(self.sender, 0.0)
 
     def _look(self, activity: Activity) -> list[Flow]:
-        """Return what has signals, of that for which it is time."""
+        """Return the flows that are due for a poll and have signals."""
         due = [
             flow
             for flow in list(self._flows.values())
@@ -186,7 +197,7 @@ class Lane:
         return found
 
     def _drain(self, activity: Activity, flows: t.Sequence[Flow]) -> None:
-        """Send what is pending, one model after the other."""
+        """Send pending signals, one model after the other."""
         breakers = self._setup.bus.breakers
         for number, flow in enumerate(flows):
             if number and not breakers.is_closed(self.sender):
@@ -202,6 +213,6 @@ class Lane:
         self._wakeup.wake()  # whoever watches now reckons with what has changed
 
     def _lost_database(self) -> None:
-        """Look at all models again at the same time: they are in one database."""
+        """Poll all models again at the same time, since they are in one database."""
         for flow in list(self._flows.values()):
             flow.polling.lost_database()

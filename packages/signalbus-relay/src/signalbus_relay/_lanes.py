@@ -1,4 +1,4 @@
-"""Divide the models among lanes, so that a slow sender delays nobody else."""
+"""Divide the models among lanes, so that a slow sender does not delay others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if t.TYPE_CHECKING:
 
     from signalbus_relay._flow import Setup
 
-#: What the models of a lane have in common.
+#: The key of a lane, which its models have in common.
 Key: t.TypeAlias = tuple[object, str | None, bool]
 
 
 class Lanes:
     """The lanes of a relay.
 
-    Models share a lane if they have the same sender and the same database. A model
-    with an order has a lane of its own, with one thread. On SQLite, where one flusher
-    at a time is let in, all lanes have one thread.
+    Models share a lane if they have the same sender and the same database. An ordered
+    model has a lane of its own, with one thread. On SQLite, which allows one flusher at
+    a time, all lanes have one thread.
 
     :param concurrency: the number of threads of a lane without an order.
     """
@@ -50,11 +50,19 @@ class Lanes:
         return list(self._models)
 
     def add(self, models: t.Iterable[SignalModel]) -> None:
-        """Add those of *models* that have no lane, each to its lane, and start that."""
-        new = [model for model in models if model not in self._models]
-        fresh = [lane for lane in map(self._add, new) if lane]
-        for lane in fresh:
-            lane.start()
+        """Add those of *models* that have no lane, each to its lane.
+
+        A lane that is new sends nothing until :meth:`start`.
+        """
+        for model in models:
+            if model not in self._models:
+                self._add(model)
+
+    def start(self) -> None:
+        """Start the lanes that are new."""
+        for lane in self:
+            if not lane.has_started:
+                lane.start()
 
     def wake(self, bind_key: str | None, tables: t.Collection[str] | None) -> None:
         """Wake the models with these tables in a database; all if *tables* is None."""
@@ -72,19 +80,18 @@ class Lanes:
                 )
 
     def broker_up(self, broker: str) -> None:
-        """Let go out what has piled up while *broker* was down."""
+        """Send the signals that have piled up while *broker* was down."""
         for lane in self:
             if sender_name(lane.sender) == broker:
                 lane.wake()
 
-    def _add(self, model: SignalModel) -> Lane | None:
-        """Add *model* to its lane, and return the lane if it is new."""
+    def _add(self, model: SignalModel) -> None:
+        """Add *model* to its lane; make the lane if necessary."""
         declaration = self._setup.bus.declaration(model)
         is_ordered = declaration.is_ordered
         owner = model if is_ordered else declaration.sender
         key = (owner, declaration.bind_key, is_ordered)
         lane = self._lanes.get(key)
-        is_new = lane is None
         if lane is None:
             threads = 1 if is_ordered or self._is_sqlite(declaration) else None
             lane = Lane(
@@ -97,7 +104,6 @@ class Lanes:
             self._lanes[key] = lane
         lane.add(model)
         self._models[model] = lane
-        return lane if is_new else None
 
     def _name(self, owner: object, bind_key: str | None) -> str:
         """Return a name that no other lane has."""

@@ -1,4 +1,4 @@
-"""Leave the process though threads hang that cannot be ended."""
+"""End the process even if threads hang that cannot be ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAST_WORDS: t.Final = 0.5
 
 
 def leave(status: int) -> t.NoReturn:
-    """End the process with *status*, and wait for nothing but its output."""
+    """End the process with *status*, waiting only for its output to be written."""
     flushing = threading.Thread(target=_flush, daemon=True)
     flushing.start()
     flushing.join(LAST_WORDS)

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from signalbus_relay import _channel
 from signalbus_relay import _connections
 
-#: How long those who dispose an engine wait for a notification under way, in seconds.
+#: How long disposing an engine waits for a notification that is being sent, in seconds.
 _PATIENCE: t.Final = 1.0
 
-#: Connections of the process that this one was forked from. To let go of them would
-#: end them over there, too.
+#: Connections of the parent of a forked process. Releasing them would close them for
+#: the parent, too.
 _inherited: list[t.Any] = []
 
 
@@ -62,7 +62,7 @@ class Line:
                 self._lock.release()
 
     def forget(self) -> None:
-        """Let go of a connection that a fork made common to two processes."""
+        """Stop using a connection that two processes share after a fork."""
         if self._connection is not None:
             _inherited.append(self._connection)
         self._connection = None
@@ -89,7 +89,7 @@ class Line:
 def _listen_to_disposal(
     engine: sa.Engine, listener: t.Callable[[sa.Engine], object]
 ) -> None:
-    """Have *listener* called when *engine* is disposed, at no cost to its statements.
+    """Call *listener* when *engine* is disposed, without slowing its statements down.
 
     SQLAlchemy calls the events of an engine that has listeners for each statement. That
     slows commits down by a twentieth. But it calls this one event in any case.

@@ -1,9 +1,8 @@
-"""Listen to what processes announce on PostgreSQL, so that a relay need not poll."""
+"""Listen for announcements on PostgreSQL, so that a relay need not poll."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import secrets
 import selectors
@@ -13,19 +12,21 @@ import typing as t
 
 import sqlalchemy as sa
 import sqlalchemy.pool as sa_pool
-from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
+from signalbus.stopping import Selector
 from signalbus.stopping import StopToken
 
 from signalbus_relay import _channel
 from signalbus_relay import _connections
 from signalbus_relay import _settings
 from signalbus_relay._drivers import RECEIVE
+from signalbus_relay._drivers import describe_first_line
 
 if t.TYPE_CHECKING:
     from flask import Flask
     from signalbus.typing import Bus
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: Called with a bind key and the full names of tables that have new signals; ``None``
 #: if it may be any table of that database.
@@ -37,7 +38,7 @@ CONNECTING: t.Final = "connecting"
 DEAF: t.Final = "deaf"
 UNSUPPORTED: t.Final = "unsupported"
 
-#: How often a listener makes sure that it hears, and how long it waits then.
+#: How often a listener checks that notifications arrive, and how long it waits for one.
 PING_INTERVAL: t.Final = 60.0
 PING_TIMEOUT: t.Final = 5.0
 
@@ -48,13 +49,11 @@ _MAX_PAUSE: t.Final = 5.0
 #: How long the end waits for a thread that may be connecting, in seconds.
 _LAST_WAIT: t.Final = 1.0
 
-_Selector: t.Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
 
 class Listeners:
     """A listener, in a thread of its own, for each of some databases on PostgreSQL.
 
-    Databases that are not on PostgreSQL are passed over.
+    Databases that are not on PostgreSQL are skipped.
 
     :param wake: called in the thread of a listener: when something was announced, and
         for all tables whenever a listener has connected, since it may have missed
@@ -100,8 +99,8 @@ class Listeners:
     def states(self) -> dict[str, str]:
         """Return what the listeners are doing, by the names of their databases.
 
-        ``listening``; ``connecting``, also again; ``deaf``: connected, but
-        notifications do not arrive; ``unsupported``: the driver cannot listen.
+        A state is ``listening``, ``connecting`` (or reconnecting), ``deaf`` (connected,
+        but notifications do not arrive) or ``unsupported`` (the driver cannot listen).
         """
         return {
             _settings.bind_name(bind_key): listener.state
@@ -109,7 +108,7 @@ class Listeners:
         }
 
     def is_listening(self, bind_key: str | None) -> bool:
-        """Return whether what is committed to a database wakes the relay."""
+        """Return whether commits to a database wake the relay."""
         listener = self._listeners.get(bind_key)
         return listener is not None and listener.state == LISTENING
 
@@ -155,7 +154,7 @@ class Listener:
         self._thread.start()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end of the thread, but not for long."""
+        """Wait up to *seconds* for the end of the thread."""
         if self._thread is not None:
             self._thread.join(max(seconds, 0.0))
 
@@ -164,7 +163,7 @@ class Listener:
             try:
                 self._connect_and_listen()
             except Exception as error:  # noqa: BLE001 of whatever kind: try again
-                self._report(CONNECTING, describe_error(error))
+                self._report(CONNECTING, describe_first_line(error))
                 pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311 no secret
                 self._pause = min(self._pause * 2, _MAX_PAUSE)
             else:  # deaf, or told to stop
@@ -172,7 +171,7 @@ class Listener:
             self._wait(pause)
 
     def _connect_and_listen(self) -> None:
-        """Listen over one connection, as long as it hears."""
+        """Listen over one connection, as long as notifications arrive."""
         connection = _connections.open_connection(self._listened)
         with contextlib.closing(connection):
             with contextlib.closing(connection.cursor()) as cursor:
@@ -188,9 +187,9 @@ class Listener:
                     raise TimeoutError("Notifications have ceased to arrive.")
 
     def _hears(self, connection: t.Any) -> bool:
-        """Return whether what is announced over another connection arrives here.
+        """Return whether announcements over another connection arrive here.
 
-        Also when told to stop.
+        Also ``True`` when told to stop.
         """
         ping = _channel.ping_of(secrets.token_hex(8))
         with contextlib.closing(_connections.open_connection(self._engine)) as other:
@@ -214,7 +213,7 @@ class Listener:
         return False
 
     def _pass_on(self, payloads: t.Iterable[str]) -> None:
-        """Wake the relay once for all that has arrived."""
+        """Wake the relay once for all payloads that have arrived."""
         heard = [
             _channel.tables_of(payload)
             for payload in payloads
@@ -230,7 +229,7 @@ class Listener:
 
         Returns whether there is something to read.
         """
-        with _Selector() as selector:
+        with Selector() as selector:
             for token in self._tokens:
                 selector.register(token, selectors.EVENT_READ)
             if connection is not None:
@@ -276,5 +275,5 @@ def _engine_at(url: sa.URL, engine: sa.Engine) -> sa.Engine:
 _DEAF: t.Final = (
     "Notifications do not arrive. If there is a pooler such as pgbouncer in between,"
     f" set {_settings.LISTEN_URL} to a URL that leads to PostgreSQL directly. If it is"
-    " set, see that it leads to the same database."
+    " set, make sure that it leads to the same database."
 )

@@ -1,13 +1,12 @@
-"""Announce to relays what has been committed, in a thread of its own.
+"""Announce committed signals to relays, in a thread of its own.
 
 ``NOTIFY`` takes a lock of the whole server cluster at commit. So it is never executed
-in the application's transactions, and never waited for by the thread that committed.
+in the application's transactions, and the committing thread never waits for it.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import queue
 import sys
@@ -16,16 +15,17 @@ import time
 import typing as t
 import weakref
 
-from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 
 from signalbus_relay import _channel
+from signalbus_relay._drivers import describe_first_line
 from signalbus_relay._line import Line
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from signalbus.typing import Bus
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: The shortest time between two notifications, in seconds.
 INTERVAL: t.Final = 0.005
@@ -41,8 +41,8 @@ _LAST_WAIT: t.Final = 0.5
 class Notifier:
     """Announces the tables of one database that have new signals.
 
-    The first announcement after a pause goes out at once; what follows is gathered for
-    a few milliseconds. Its thread keeps neither the bus nor the engine alive.
+    The first announcement after a pause is sent at once; later ones are gathered for a
+    few milliseconds. Its thread keeps neither the bus nor the engine alive.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -71,7 +71,7 @@ class Notifier:
             self._start()
 
     def close(self) -> None:
-        """Let the thread send what is due, once more, and end."""
+        """Let the thread send due announcements once more, and end."""
         self._is_closed = True
         self._wake()
 
@@ -81,7 +81,7 @@ class Notifier:
             self._thread.join(max(seconds, 0.0))
 
     def forget(self) -> None:
-        """Begin anew in a process that was forked: the rest is the parent's."""
+        """Start anew in a forked process; everything else belongs to the parent."""
         self._line.forget()
         self._process = os.getpid()
         self._due = set()
@@ -123,7 +123,7 @@ class Notifier:
         self._wakeups.put(None)
 
     def _send_due(self) -> None:
-        """Send what is due. What cannot be sent stays due."""
+        """Send due announcements. Those that cannot be sent stay due."""
         tables = self._take_due()
         if not tables:
             return
@@ -147,7 +147,7 @@ class Notifier:
             logger.warning(
                 "Relays are not woken by commits of this process, and find new signals"
                 " by polling: %s",
-                describe_error(error),
+                describe_first_line(error),
             )
         self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
 
@@ -158,7 +158,7 @@ class Notifier:
 
 
 def notifier_of(bus: Bus, engine: sa.Engine) -> Notifier:
-    """Return what announces the signals of *bus* in the database of *engine*."""
+    """Return the notifier for the signals of *bus* in the database of *engine*."""
     own = _by_bus.get(bus)
     notifier = None if own is None else own.get(engine)
     return notifier or _make(bus, engine)
@@ -176,7 +176,7 @@ def _make(bus: Bus, engine: sa.Engine) -> Notifier:
 
 
 def _finish() -> None:
-    """Send what is due before the process ends, if that takes but a moment."""
+    """Send due announcements before the process exits, if that takes only a moment."""
     until = time.monotonic() + _LAST_WAIT
     with _making:
         notifiers = list(_notifiers)
@@ -187,9 +187,9 @@ def _finish() -> None:
 
 
 def _finish_with_child() -> None:
-    """Have :func:`_finish` called at the end of a process of ``multiprocessing``.
+    """Register :func:`_finish` for the end of a process of ``multiprocessing``.
 
-    Such a process calls nothing that is registered with ``atexit``.
+    Such a process does not call functions that are registered with ``atexit``.
     """
     module = sys.modules.get("multiprocessing.process")
     if module is None or module.parent_process() is None:

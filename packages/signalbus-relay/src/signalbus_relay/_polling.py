@@ -1,4 +1,4 @@
-"""When to look next for signals that nobody has announced."""
+"""Decide when to look next for signals that were not announced."""
 
 from __future__ import annotations
 

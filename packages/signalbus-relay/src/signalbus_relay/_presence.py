@@ -1,14 +1,14 @@
-"""The presence of a relay in one database: its row there, and those of relays gone."""
+"""The presence of a relay in a database: its row, and those of relays that are gone."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import typing as t
 
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 from signalbus.retry import is_outage
 from signalbus.tables import find_table
 
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
     from signalbus_relay._row import Other
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: How often it is logged that the table cannot be used, in seconds.
 REMINDER_INTERVAL: t.Final = 600.0
@@ -51,9 +51,9 @@ class Relay(t.Protocol):
 class Presence:
     """The row of one relay in one database.
 
-    A database that is down, or that does not have the table, does not keep the relay
-    from its work: the row is written when that is possible again. One that hangs keeps
-    nobody waiting but those who send what it has.
+    A database that is down, or that lacks the table, does not stop the relay: the row
+    is written when that is possible again. If a database hangs, only the threads that
+    send its own signals wait.
     """
 
     def __init__(
@@ -66,19 +66,18 @@ class Presence:
         #: The row, once it was possible to write it.
         self._row: RelayRow | None = None
         self._models: Models = ()
-        #: The relays of which the next heartbeat must tell whether they live, and the
-        #: last one that was seen.
+        #: The relays that the next heartbeat must check, and the one last seen.
         self._doubtful: dict[str, dt.datetime] = {}
         self._is_careful = False
         self._has_begun = threading.Event()
         self._has_ended = False
         self._logged_at = -REMINDER_INTERVAL
-        #: Held while the row is written: by the thread of a heartbeat, or another one.
+        #: Held while the row is written, by the thread of a heartbeat or another one.
         self._lock = threading.Lock()
 
     @property
     def is_busy(self) -> bool:
-        """Whether the row is being written: perhaps that hangs."""
+        """Whether the row is being written, which may hang."""
         return self._lock.locked() or not self._has_begun.is_set()
 
     def begin(self, models: Models) -> None:
@@ -103,11 +102,11 @@ class Presence:
         return self._is_careful
 
     def release(self) -> None:
-        """Let nobody wait any longer."""
+        """Release all waiting callers."""
         self._has_begun.set()
 
     def beat(self, models: Models) -> None:
-        """Write the heartbeat, and what has become of *models*."""
+        """Write the heartbeat, and the state of *models*."""
         with self._app.app_context(), self._lock:
             if self._has_ended:
                 return
@@ -120,7 +119,7 @@ class Presence:
                 self._try(self._look_again)
 
     def write(self) -> None:
-        """Write what has changed, in this thread."""
+        """Write the changes, in this thread."""
         with self._app.app_context(), self._lock:
             if self._row is not None and not self._has_ended:
                 self._try(self._write)
@@ -155,9 +154,9 @@ class Presence:
         return bool(removed or others.doubtful)
 
     def _look_again(self) -> None:
-        """Find out about those of whom it was not known whether they live.
+        """Check the relays of which it was not known whether they are alive.
 
-        Who lives has had a heartbeat, or has deleted its row.
+        A relay that is alive has had a heartbeat, or has deleted its row.
         """
         row = t.cast("RelayRow", self._row)
         others = row.find_others(self._relay.is_alive)

@@ -1,4 +1,4 @@
-"""What the relay reports: each failure once, now and then again, and when it is over.
+"""The reports of a relay: each failure at first, now and then, and when it is over.
 
 Everything goes to the logger ``signalbus.relay``.
 """
@@ -18,13 +18,14 @@ from signalbus.failure_tracker import REMINDER_INTERVAL
 from signalbus.failure_tracker import FailureTracker
 from signalbus.failure_tracker import Reason
 from signalbus.failure_tracker import reasons_of
+from signalbus.logs import get_logger
 from signalbus.retry import is_outage
 
 if t.TYPE_CHECKING:
     from signalbus import Declaration
     from signalbus.typing import SignalModel
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: What is down as a whole: a database, by its bind key, or a broker, by its name.
 Whole: t.TypeAlias = tuple[t.Literal["database", "broker"], str | None]
@@ -63,7 +64,7 @@ class Reports:
                 self._add(declaration, _reasons(declaration, error))
 
     def succeeded(self, declaration: Declaration) -> None:
-        """Report that nothing fails any more, if something did."""
+        """Report that the model works again, if it had failed."""
         self.reached(declaration)
         with self._lock:
             runs = self._tracker(declaration).recover()
@@ -87,14 +88,14 @@ class Reports:
             logger.warning("%s is back after %.1f seconds.", database, seconds)
 
     def longest_outage(self) -> float:
-        """Return for how many seconds a database has been down: the longest."""
+        """Return how many seconds the longest outage of a database has lasted."""
         with self._lock:
             times = [each.since for key, each in self._outages.items() if _is_db(key)]
         return max((self._clock() - since for since in times), default=0.0)
 
     @contextlib.contextmanager
     def instead_of_the_core(self, is_ours: t.Callable[[], bool]) -> t.Iterator[None]:
-        """Keep from the log what these reports repeat, or what is said all the time.
+        """Keep out of the log what these reports repeat, or what recurs all the time.
 
         :param is_ours: returns whether this thread is one of the relay's.
         """

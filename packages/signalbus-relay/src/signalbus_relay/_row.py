@@ -22,13 +22,13 @@ R = t.TypeVar("R")
 #: After how long without a heartbeat a relay is gone.
 SILENCE: t.Final = dt.timedelta(seconds=90)
 
-#: How often a statement is tried that loses a race: on SQLite, to any other writer.
+#: How often a statement that loses a race is tried. On SQLite, any writer may win.
 _TRIES: t.Final = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Other:
-    """What the row of another relay says."""
+    """The row of another relay."""
 
     id: str
     host: str
@@ -52,10 +52,10 @@ class Other:
         return self.process == os.getpid() or not _is_running(self.process)
 
     def is_doubtful(self, now: dt.datetime) -> bool:
-        """Return whether the relay may have been in the place of this one.
+        """Return whether this relay may have replaced that one.
 
-        A container that is started again keeps its name, and so may two that run side
-        by side: only the next heartbeat tells them apart.
+        A container that is restarted keeps its name, but two that run side by side may
+        have the same name, too. Only the next heartbeat tells the difference.
         """
         is_namesake = self.host == host_name() and not self._is_here()
         return is_namesake and not self.is_gone(now)
@@ -68,7 +68,7 @@ class Other:
 
 @dataclasses.dataclass(frozen=True)
 class Others:
-    """The other relays that are not known to live."""
+    """The other relays that are not known to be alive."""
 
     gone: t.Sequence[Other]
     doubtful: t.Sequence[Other]
@@ -114,7 +114,7 @@ class RelayRow:
         self._do(lambda connection: connection.execute(self._delete.where(is_own)))
 
     def find_others(self, is_alive: t.Callable[[str], bool]) -> Others:
-        """Return the relays that are not known to live.
+        """Return the relays that are not known to be alive.
 
         :param is_alive: returns whether a relay is in this process.
         """
@@ -123,7 +123,7 @@ class RelayRow:
         def read(connection: sa.Connection) -> Others:
             now = clock.read(connection)
             rows = connection.execute(sa.select(self._table).where(is_other)).all()
-            others = [_other(row) for row in rows if not is_alive(row.id)]
+            others = [other_of(row) for row in rows if not is_alive(row.id)]
             return Others(
                 [other for other in others if other.is_gone(now)],
                 [other for other in others if other.is_doubtful(now)],
@@ -132,7 +132,7 @@ class RelayRow:
         return self._do(read)
 
     def remove(self, other: Other) -> bool:
-        """Delete the row of a relay that is gone; return whether nobody was quicker."""
+        """Delete the row of a relay that is gone; return whether it still existed."""
         columns = self._table.c
         seen = clock.as_stored(other.heartbeat_at, self.engine.dialect)
         is_other = (columns.id == other.id) & (columns.heartbeat_at == seen)
@@ -187,7 +187,8 @@ def process_namespace() -> str | None:
         return None
 
 
-def _other(row: sa.Row[t.Any]) -> Other:
+def other_of(row: sa.Row[t.Any]) -> Other:
+    """Return a row of the table as an object."""
     return Other(
         id=row.id,
         host=row.host,

@@ -1,4 +1,4 @@
-"""The settings of this distribution, in all the ways in which people write them."""
+"""Read the settings of this distribution."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import logging
 import typing as t
 
 import click
-from signalbus.exceptions import escape_controls
+from signalbus.exceptions import clean_line
 from signalbus_cli.output import print_warning
 
 
@@ -31,6 +31,6 @@ class _Lines(logging.Handler):
         text = record.getMessage()
         with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more
             if record.levelno >= logging.ERROR:
-                click.secho(f"Error: {escape_controls(text)}", err=True, fg="red")
+                click.secho(f"Error: {clean_line(text)}", err=True, fg="red")
             else:
                 print_warning(text)

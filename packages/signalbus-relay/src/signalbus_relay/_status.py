@@ -1,17 +1,17 @@
-"""What a relay says about itself in its databases, while it is running."""
+"""The status of a running relay, which it writes to its databases."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import json
-import logging
 import threading
 import time
 import typing as t
 import weakref
 
 from signalbus.exceptions import escape_controls
+from signalbus.logs import get_logger
 
 from signalbus_relay._counts import Counts
 from signalbus_relay._presence import Presence
@@ -25,13 +25,16 @@ if t.TYPE_CHECKING:
     from signalbus_relay._presence import Models
     from signalbus_relay._row import Other
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
 
 #: How long the end of a relay waits for its databases, in seconds.
 _END_TIMEOUT: t.Final = 3.0
 
 #: What the JSON of a model has while one of its signals is sent by itself.
 SENDING: t.Final = "sending"
+
+#: What the JSON of a model has while its broker cannot be reached.
+DOWN: t.Final = "is_down"
 
 
 class Status:
@@ -74,7 +77,7 @@ class Status:
         return self._presence(bind_key, [model]).must_be_careful()
 
     def release(self) -> None:
-        """Let nobody wait for a row any longer."""
+        """Release all callers that wait for a row."""
         self._is_released = True
         for presence in list(self._presences.values()):
             presence.release()
@@ -91,7 +94,7 @@ class Status:
                 _start(presence.beat, of_bind)
 
     def end(self) -> None:
-        """Delete the rows: the relay has ended as it should.
+        """Delete the rows, since the relay has ended properly.
 
         A database that does not answer within a few seconds keeps its row. To the next
         relay, this one is gone.
@@ -117,8 +120,13 @@ class Status:
         self._sent(model)  # not after what ends the process, such as SystemExit
 
     def describe(self, models: Models) -> str:
-        """Return what a row says of *models*."""
-        names = collections.Counter(model.__name__ for model in models)
+        """Return the text of a row about *models*.
+
+        A name is the same in the rows of all databases, which are read together.
+        """
+        everywhere = self._bus.get_signal_models()
+        names = collections.Counter(model.__name__ for model in everywhere)
+        down = self._bus.breakers.open()
         document = {}
         for model in models:
             is_ambiguous = names[model.__name__] > 1
@@ -130,11 +138,13 @@ class Status:
             document[name] = self._counts.of(model).as_json()
             if model in self._sending:
                 document[name][SENDING] = self._sending[model]
+            if self._bus.declaration(model).sender in down:
+                document[name][DOWN] = True
         return json.dumps(document)
 
     def is_alive(self, relay_id: str) -> bool:
         """Return whether a relay is in this process."""
-        return relay_id in _alive
+        return is_alive(relay_id)
 
     def log_gone(self, other: Other, *, is_late: bool) -> None:
         """Log that a relay is gone, once for all databases, and what it was sending.
@@ -145,8 +155,8 @@ class Status:
             if other.id not in self._named:
                 self._named.add(other.id)
                 logger.warning(
-                    "%s did not end as it should. The first signals of each model %s"
-                    " sent one at a time.",
+                    "%s did not end properly. The first signals of each model %s sent"
+                    " one at a time.",
                     _describe(other),
                     "were" if is_late else "are",
                 )
@@ -189,6 +199,11 @@ class Status:
         for model in models:
             binds[self._bus.declaration(model).bind_key].append(model)
         return list(binds.items())
+
+
+def is_alive(relay_id: str) -> bool:
+    """Return whether a relay is in this process."""
+    return relay_id in _alive
 
 
 def status_on(bus: SignalBus) -> Status | None:

@@ -11,7 +11,7 @@ STOPPING = "STOPPING=1"
 
 
 def notify(state: str) -> None:
-    """Send *state* to whoever has started the process, if they want to know."""
+    """Send *state* to the service manager, if there is one."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address or not hasattr(socket, "AF_UNIX"):
         return

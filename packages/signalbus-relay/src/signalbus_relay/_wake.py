@@ -1,10 +1,11 @@
-"""Which relays a commit wakes, or a program."""
+"""Wake relays, after a commit or on request."""
 
 from __future__ import annotations
 
 import typing as t
 
 import flask
+import sqlalchemy as sa
 from signalbus.exceptions import SignalModelError
 
 from signalbus_relay import _channel
@@ -22,7 +23,7 @@ TARGETS: t.Final = "signalbus_relay"
 
 
 class Target(t.NamedTuple):
-    """Whom commits of one model tell what, unless it is autoflushed."""
+    """Which notifier commits of one model use, unless the model is autoflushed."""
 
     notifier: Notifier | None
     table: str
@@ -32,14 +33,14 @@ class Target(t.NamedTuple):
 def wake(bus: Bus, models: t.Iterable[SignalModel] | None = None) -> None:
     """Wake the relays that send the signals of *models*, by default of all.
 
-    Commits of ``db.session`` do that by themselves for models that are not autoflushed.
-    Call it after the commit when rows were inserted in another way, such as by
-    ``INSERT … SELECT``. It needs an app context. It returns at once, whatever
-    ``SIGNALBUS_RELAY_NOTIFY`` says: a thread of its own tells PostgreSQL. Models on
-    other databases are passed over, since relays poll there.
+    Commits of ``db.session`` do that automatically for models that are not autoflushed.
+    Call it after the commit if rows were inserted in another way, such as by ``INSERT …
+    SELECT``. It needs an app context, works whatever ``SIGNALBUS_RELAY_NOTIFY`` says,
+    and returns at once: a separate thread notifies PostgreSQL. Models on other
+    databases are skipped, since relays poll there.
 
     :raises SignalModelError: if one of *models* is not a signal model.
-    :raises TypeError: if *models* is a model, and not a list of models.
+    :raises TypeError: if *models* is a model instead of a list of models.
     """
     if isinstance(models, type):
         raise TypeError(
@@ -58,7 +59,7 @@ def wake(bus: Bus, models: t.Iterable[SignalModel] | None = None) -> None:
 
 
 def wake_after_commit(bus: Bus, recorded: Recorded) -> None:
-    """Wake the relays that send what this process does not autoflush."""
+    """Wake the relays that send the signals that this process does not autoflush."""
     app = flask.current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 documented by Flask
     if not _settings.read_notify(app.config):
         return
@@ -78,11 +79,14 @@ def _find_target(
 ) -> Target | None:
     """Return the target of *model*, and have it known to later commits.
 
-    ``None`` if *model* is misdeclared: whoever flushes it will refuse it.
+    ``None`` if *model* is misdeclared, since every flush will reject it. Also ``None``
+    while a test has replaced the engine by a connection: no relay sees its commits.
     """
     try:
         declaration = bus.declaration(model)
     except SignalModelError:
+        return None
+    if isinstance(bus.db.engines.get(declaration.bind_key), sa.Connection):
         return None
     table = declaration.table.fullname
     notifier = _find_notifier(bus, declaration.bind_key)
@@ -91,8 +95,8 @@ def _find_target(
 
 
 def _find_notifier(bus: Bus, bind_key: str | None) -> Notifier | None:
-    """Return what announces signals of a database, ``None`` where relays poll."""
+    """Return the notifier of a database; ``None`` if relays poll it."""
     engine = bus.db.engines.get(bind_key)
-    if engine is None or engine.dialect.name != "postgresql":
+    if not isinstance(engine, sa.Engine) or engine.dialect.name != "postgresql":
         return None
     return notifier_of(bus, engine)

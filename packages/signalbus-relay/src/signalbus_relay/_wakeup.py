@@ -1,4 +1,4 @@
-"""What ends the wait of a lane: models that were woken, or that it has to stop."""
+"""End the wait of a lane when models are woken, or when it must stop."""
 
 from __future__ import annotations
 

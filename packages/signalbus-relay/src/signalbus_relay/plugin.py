@@ -20,19 +20,19 @@ if t.TYPE_CHECKING:
 
 @hookimpl
 def signalbus_init_app(app: Flask) -> None:
-    """Refuse settings of *app* that cannot be read."""
+    """Reject invalid settings of *app*."""
     _settings.check(app.config)
 
 
 @hookimpl
 def signalbus_settings() -> tuple[str, ...]:
-    """Return the settings that a relay, and those who wake it, read."""
+    """Return the settings of relays and of processes that wake them."""
     return _settings.NAMES
 
 
 @hookimpl
 def signalbus_committed(bus: Bus, recorded: Recorded) -> None:
-    """Wake the relays that send what this process does not autoflush."""
+    """Wake the relays that send the signals that this process does not autoflush."""
     wake_after_commit(bus, recorded)
 
 

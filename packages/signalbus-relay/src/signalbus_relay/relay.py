@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import typing as t
 import uuid
 
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 from signalbus.stopping import StopToken
 
 from signalbus_relay import _systemd
@@ -22,6 +22,7 @@ from signalbus_relay._health import HealthServer
 from signalbus_relay._lanes import Lanes
 from signalbus_relay._listener import Listeners
 from signalbus_relay._reports import Reports
+from signalbus_relay._running import running
 from signalbus_relay._status import Status
 
 if t.TYPE_CHECKING:
@@ -31,11 +32,15 @@ if t.TYPE_CHECKING:
 
 __all__ = ["Relay"]
 
-logger = logging.getLogger("signalbus.relay")
+logger = get_logger("signalbus.relay")
+
+#: How many seconds a relay waits at most before it probes a broker that is down. Unlike
+#: those of autoflush, its probes delay no commits.
+MAX_PROBE_INTERVAL = 4.0
 
 
 class Relay:
-    """Send what is pending, as soon as it is there, until told to stop.
+    """Sends pending signals as soon as they are committed, until it is told to stop.
 
     One process may run one relay at a time. Any number of processes, on any hosts,
     share the work through the locks of the database.
@@ -44,11 +49,11 @@ class Relay:
     :param names: the names of the signal models to send; all, if there are none. Models
         that appear later are picked up.
     :param exclude: the names of the signal models to leave out.
-    :param poll: the longest interval between two looks for signals, in seconds. Where
-        the database announces signals, they are sent at once whatever this is.
+    :param poll: the longest interval between two searches for signals, in seconds. If
+        the database announces signals, they are sent at once regardless of it.
     :param concurrency: the number of threads that send the models of one broker, or
-        one model that sends by itself. Models with an order have one.
-    :param grace: how long a burst at hand may take when the relay is stopped, in
+        one model that sends by itself. Ordered models have one thread.
+    :param grace: how long the current bursts may take when the relay is stopped, in
         seconds.
     :param health: the host and port at which ``GET /healthz`` is answered, if any.
     :raises ValueError: if a number is too small.
@@ -93,24 +98,35 @@ class Relay:
         return sum(each.sent for lane in self._lanes for each in lane.activities)
 
     @property
-    def is_hanging(self) -> bool:
-        """Whether threads were left behind when the grace was over.
+    def listeners(self) -> dict[str, str]:
+        """What wakes the relay, by the names of the databases on PostgreSQL.
 
-        The process should then end by ``os._exit``, which waits for nothing.
+        A value is one of ``listening``, ``connecting`` (or reconnecting), ``deaf``
+        (connected, but notifications do not arrive) and ``unsupported`` (the driver
+        cannot listen). The database without a bind key is called ``default``.
+        """
+        return self._listeners.states() if self._listeners else {}
+
+    @property
+    def is_hanging(self) -> bool:
+        """Whether threads were left behind when the grace period was over.
+
+        The process should then end with ``os._exit``, which does not wait for them.
         """
         return self._is_hanging
 
     def run(self, announce: t.Callable[[str], object] = lambda _: None) -> int:
         """Run until told to stop, by :meth:`stop`, SIGTERM or SIGINT.
 
-        May be called once. In the main thread, a second signal ends the process at
+        May be called only once. In the main thread, a second signal ends the process at
         once. Failures are logged, and do not end the relay.
 
         Returns the exit status: 0 if all lanes have ended, whether or not signals are
-        still pending. It is 1 if a burst was still being sent when the grace was over,
+        still pending; 1 if a burst was still being sent when the grace period was over,
         or if a lane has broken down.
 
-        :param announce: called with a line about the relay when it has started.
+        :param announce: called with a line about the relay when everything is ready,
+            right before anything is sent. The relay ends if this raises an error.
         :raises SignalModelError: if a signal model is misdeclared.
         :raises SignalBusError: if the address of the health report cannot be used.
         """
@@ -119,12 +135,15 @@ class Relay:
             self._token.on_signals(),
             self._reports.instead_of_the_core(lambda: bool(self._activities.current)),
             self._plugins(),
+            self._bus.breakers.probed_every(MAX_PROBE_INTERVAL),
+            running(self._bus, self),
         ):
             if self._health:  # first: it may fail
                 self._health.start()
             try:
-                self._start(models)
+                self._set_up(models)
                 announce(self._describe())
+                self._lanes.start()
                 _systemd.notify(_systemd.READY)
                 while not self._token.wait(self._poll):
                     self._supervise()
@@ -136,7 +155,7 @@ class Relay:
             return self._end()
 
     def stop(self) -> None:
-        """Let the relay end, after the bursts at hand. Any thread may call it."""
+        """End the relay after the current bursts. Any thread may call it."""
         self._token.stop()
 
     def _make_setup(self) -> Setup:
@@ -164,7 +183,8 @@ class Relay:
             for plugin in plugins:
                 manager.unregister(plugin)
 
-    def _start(self, models: t.Sequence[SignalModel]) -> None:
+    def _set_up(self, models: t.Sequence[SignalModel]) -> None:
+        """Start everything except the lanes, so nothing is sent yet."""
         declaration = self._bus.declaration
         self._listeners = Listeners(
             self._app,
@@ -175,7 +195,7 @@ class Relay:
         )
         if not models:
             self._warn_of_no_models()
-        self._bookkeeper.start(models)  # first: each lane waits for its row
+        self._bookkeeper.start(models)  # each lane will wait for its row
         self._lanes.add(models)
         self._listeners.start()
 
@@ -183,6 +203,7 @@ class Relay:
         """Pick up new models, and stop if a lane has broken down."""
         try:
             self._lanes.add(self._find_models())
+            self._lanes.start()
         except Exception as error:  # noqa: BLE001 those that are known still go out
             text = describe_error(error)
             if text != self._last_complaint:
@@ -191,7 +212,7 @@ class Relay:
         if not all(lane.is_alive for lane in self._lanes):
             self._token.stop()
 
-    #: What was said last of models that cannot be looked up.
+    #: The last error that was logged because the models could not be looked up.
     _last_complaint = ""
 
     def _find_models(self) -> list[SignalModel]:
@@ -206,7 +227,7 @@ class Relay:
         return is_named and model.__name__ not in self._exclude
 
     def _warn_of_no_models(self) -> None:
-        """Log why there is nothing to send: that is probably a mistake."""
+        """Log why there is nothing to send, which is probably a mistake."""
         if names := ", ".join(model.__name__ for model in self._all_models()):
             reason = (
                 "the names that it was given, and those to exclude, leave out all"
@@ -241,7 +262,8 @@ class Relay:
         condition = Condition(
             self._lanes, breakers, self._reports, self._counts, states
         )
-        return condition.report()
+        with self._app.app_context():
+            return condition.report()
 
     def _describe(self) -> str:
         """Return a line about the relay."""

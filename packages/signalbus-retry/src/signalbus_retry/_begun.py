@@ -1,18 +1,18 @@
-"""Entries of attempts that have begun, and what becomes of them.
+"""Entries of attempts that have begun, and their outcome.
 
-Such an entry is written before the signal is sent. If the process ends meanwhile, it is
-what is left of the attempt.
+Such an entry is written before the signal is sent. If the process ends meanwhile, the
+entry remains as the record of the attempt.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import logging
 import shlex
 import typing as t
 
 from signalbus.exceptions import escape_controls
+from signalbus.logs import get_logger
 
 from signalbus_retry._keys import as_json
 from signalbus_retry._keys import as_plain
@@ -28,21 +28,21 @@ if t.TYPE_CHECKING:
 
     from signalbus_retry.policy import RetryPolicy
 
-logger = logging.getLogger("signalbus.retry")
+logger = get_logger("signalbus.retry")
 
-#: What stands in place of the class of an error: not a name that a class can have.
+#: Marks an entry in place of the class of an error. No class can have this name.
 BEING_SENT: t.Final = "being sent"
 
 #: The class of the error of signals whose process has ended.
 ENDED: t.Final = ProcessEndedError.__name__
 
-#: How long others leave a signal alone whose attempt has begun. While it is being sent,
-#: its row is locked anyway: this is for the moments before and after that.
+#: How long others skip a signal whose attempt has begun. While it is being sent, its
+#: row is locked anyway; this covers the moments before and after that.
 LEASE: t.Final = dt.timedelta(seconds=60)
 
 
 def text_of(by: str) -> str:
-    """Return what the entries of attempts say that *by* has begun."""
+    """Return the text in the entries of attempts that *by* has begun."""
     return f"by the relay {by}"
 
 
@@ -77,7 +77,7 @@ def is_begun(failure: Failure) -> bool:
 def without_attempt(failure: Failure) -> Failure:
     """Return *failure* without the attempt that has begun, if one has.
 
-    Whoever knows how that attempt ended counts it.
+    The code that knows how that attempt ended counts it.
     """
     if not is_begun(failure):
         return failure
@@ -85,11 +85,11 @@ def without_attempt(failure: Failure) -> Failure:
 
 
 def ended(failure: Failure, now: dt.datetime, policy: RetryPolicy) -> Failure:
-    """Return what becomes of a begun attempt whose process has ended.
+    """Return the failure of a begun attempt whose process has ended.
 
-    Attempts are written down before they are made only after a process has ended. If
-    the signal had no attempt before, that process may have ended because of it: this
-    counts, too.
+    Attempts are recorded in advance only after an earlier process has ended. If the
+    signal had no attempt before, that process may have ended because of it, which
+    counts as an attempt, too.
     """
     before = failure if failure.attempts == 1 else without_attempt(failure)
     error = ProcessEndedError()
@@ -98,7 +98,7 @@ def ended(failure: Failure, now: dt.datetime, policy: RetryPolicy) -> Failure:
 
 
 def log_ended(declaration: Declaration, failure: Failure) -> None:
-    """Log what became of a signal whose process has ended, as a flush would."""
+    """Log the outcome of a signal whose process has ended, as a flush would."""
     name = escape_controls(declaration.describe(failure.key))
     if failure.next_attempt_at is None:
         fact = "%s was not sent and is parked: %s To have it sent, run `%s`."
@@ -112,5 +112,6 @@ def log_ended(declaration: Declaration, failure: Failure) -> None:
 def _replay(declaration: Declaration, key: PrimaryKey) -> str:
     """Return the command that lets a signal be sent again."""
     plain = str(as_plain(key[0])) if len(key) == 1 else as_json(declaration, key)
-    name = declaration.model.__name__
-    return f"flask signalbus replay {name} --key {shlex.quote(escape_controls(plain))}"
+    name = escape_controls(declaration.model.__name__)
+    key_text = escape_controls(plain)
+    return shlex.join(["flask", "signalbus", "replay", name, "--key", key_text])

@@ -1,4 +1,4 @@
-"""Which failed signals a person means: by model, key, error and state."""
+"""The choice of failed signals by model, key, error and state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Choice:
     """The failed signals that a person has chosen.
 
     :param keys: their primary keys; ``None`` for all.
-    :param error: a text that their last error must contain, in whatever case.
+    :param error: a text that their last error must contain, in upper or lower case.
     :param parked: whether they are parked; ``None`` for both.
     """
 
@@ -34,7 +34,7 @@ class Choice:
         return dataclasses.replace(self, keys=None)
 
     def parts(self) -> t.Iterator[Choice]:
-        """Yield choices of so few keys that a statement can name them."""
+        """Yield choices with few enough keys for one statement."""
         if self.keys is None:
             yield self
             return

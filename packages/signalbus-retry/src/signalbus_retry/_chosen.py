@@ -100,8 +100,8 @@ def refuse_gone(
     gone = [key for key in keys if key not in present]
     if gone:
         raise click.ClickException(
-            f"Not pending: {_describe(bus, model, gone)}. What is not pending was sent"
-            " or deleted, or never recorded."
+            f"Not pending: {_describe(bus, model, gone)}. A signal that is not pending"
+            " was sent or deleted, or never recorded."
         )
 
 

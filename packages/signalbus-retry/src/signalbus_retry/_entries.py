@@ -23,17 +23,17 @@ if t.TYPE_CHECKING:
     from signalbus import Declaration
     from signalbus.typing import PrimaryKey
 
-#: How many values one statement names at most. For more, PostgreSQL may rather read the
-#: whole table, while it has no statistics.
+#: How many values one statement may list. With more, PostgreSQL may read the whole
+#: table instead, as long as it has no statistics.
 MAX_VALUES: t.Final = 200
 
 
-#: What a flush must know of a failed signal. Numbers, since there may be very many.
+#: What a flush must know about a failed signal. These are numbers to save memory.
 DUE: t.Final = 0
 WAITING: t.Final = 1
 PARKED: t.Final = 2
 
-#: Due, but its last attempt ended with its process.
+#: Due, but its process ended during the last attempt.
 SUSPECT: t.Final = 3
 
 States: t.TypeAlias = "dict[PrimaryKey, int]"
@@ -42,8 +42,8 @@ States: t.TypeAlias = "dict[PrimaryKey, int]"
 class Entries:
     """Read and write the entries of one signal model, on connections of its database.
 
-    Its statements are made once. They find entries by the ranges of an index, or by
-    known values, so that no statistics can make them slow.
+    Its statements are made once. They find entries by ranges of an index, or by known
+    values, so that wrong statistics cannot make them slow.
     """
 
     def __init__(self, declaration: Declaration, table: sa.Table) -> None:
@@ -91,7 +91,7 @@ class Entries:
         self._begun = columns.error_type == BEING_SENT
 
     def probe(self, connection: sa.Connection) -> None:
-        """Read nothing, from all columns: an error says that they cannot be read."""
+        """Read no rows, but all columns; raise an error if they cannot be read."""
         connection.execute(sa.select(self.table).limit(0)).close()
 
     def page(
@@ -126,7 +126,7 @@ class Entries:
     ) -> bool:
         """Return whether all signals with *keys*, which are a range, are parked.
 
-        What the driver returns is compared, since there may be very many.
+        It compares the raw values of the driver, since there may be very many.
         """
         count = len(keys) + 1
         rows = self._parked_in_range.rows(connection, keys[0][0], keys[-1][0], count)
@@ -135,7 +135,7 @@ class Entries:
     def read(
         self, connection: sa.Connection, keys: t.Iterable[PrimaryKey]
     ) -> dict[PrimaryKey, Failure]:
-        """Return all that is known of those of *keys* whose signals have failed."""
+        """Return everything known about those of *keys* whose signals have failed."""
         by_id = {self.identify(key): key for key in keys}
         return {
             by_id[row.id]: self.failure(row, by_id[row.id])
@@ -163,7 +163,7 @@ class Entries:
         return connection.execute(delete).rowcount > 0
 
     def write(self, connection: sa.Connection, failures: t.Iterable[Failure]) -> None:
-        """Write *failures*, in the place of what was known of these signals."""
+        """Write *failures*, replacing the earlier entries of these signals."""
         rows = [self._row(failure, connection.dialect) for failure in failures]
         if rows:
             self.delete(connection, [row["id"] for row in rows])
@@ -182,7 +182,7 @@ class Entries:
         return _keys.identify(self.declaration, key)
 
     def failure(self, row: sa.Row[t.Any], key: PrimaryKey) -> Failure:
-        """Return what a *row* of the table says of the signal with this *key*."""
+        """Return the failure in a *row* of the table, of the signal with this *key*."""
         next_attempt_at = row.next_attempt_at
         return Failure(
             model=self.declaration.model,
@@ -198,14 +198,14 @@ class Entries:
     def keys_of(self, rows: t.Iterable[t.Any]) -> dict[str, PrimaryKey | None]:
         """Return the keys in *rows* of entries, by their ``id``.
 
-        ``None`` for one that the model cannot have.
+        ``None`` for a key that the model cannot have.
         """
         return {row.id: _keys.from_json(self.declaration, row.key) for row in rows}
 
     def _states_by_number(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> States:
-        """Read a range if the keys are one, as those of a scan are."""
+        """Read the states by a range if the keys form one, as those of a scan do."""
         rows = self._rows_in_range(connection, keys)
         if rows is None:
             numbers = [number for (number,) in keys]
@@ -219,7 +219,7 @@ class Entries:
     def _rows_in_range(
         self, connection: sa.Connection, keys: t.Sequence[PrimaryKey]
     ) -> t.Sequence[t.Any] | None:
-        """Read a range, or ``None`` if there is far more in it than *keys*."""
+        """Read a range; return ``None`` if it has far more rows than *keys*."""
         if sorted(keys) != list(keys):
             return None
         count = 2 * len(keys) + 1
@@ -257,7 +257,7 @@ class Entries:
 
 
 def _in_ascii(row: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return *row* with an error that any connection can say."""
+    """Return *row* with an error text in ASCII, which any connection can transmit."""
     error = {
         name: row[name].encode("ascii", "backslashreplace").decode()[:length]
         for name, length in (("error_type", MAX_TYPE), ("error_text", MAX_TEXT))

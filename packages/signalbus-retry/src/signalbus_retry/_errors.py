@@ -1,4 +1,4 @@
-"""What the errors of a database mean for a transaction that is not ours alone."""
+"""Interpret database errors in a transaction that is shared with the core."""
 
 from __future__ import annotations
 

@@ -12,10 +12,8 @@ from signalbus_retry._outbox import outboxes
 if t.TYPE_CHECKING:
     from signalbus.typing import Bus
 
-    from signalbus_retry._choice import Choice
     from signalbus_retry._outbox import Keys
     from signalbus_retry._outbox import Models
-    from signalbus_retry._outbox import Outbox
     from signalbus_retry.failure import FailureGroup
 
 
@@ -29,19 +27,20 @@ def failure_groups(
 ) -> list[FailureGroup]:
     """Return the failed signals in groups, the largest of each model first.
 
-    Errors that differ only in numbers and quoted values are alike. The arguments, and
-    the errors, are those of :func:`failures`.
+    Errors that differ only in numbers and quoted values are in the same group. The
+    arguments and errors are those of :func:`failures`.
     """
     groups: list[FailureGroup] = []
     for outbox in outboxes(bus, models):
         outbox.sweep()
-        groups += _groups_of(outbox, outbox.choice(keys, error, parked))
+        groups += merge(outbox.ask(_queries.groups, outbox.choice(keys, error, parked)))
     return groups
 
 
-def _groups_of(outbox: Outbox, choice: Choice) -> list[FailureGroup]:
+def merge(groups: t.Iterable[FailureGroup]) -> list[FailureGroup]:
+    """Return the groups of one model, with those merged whose errors are alike."""
     merged: dict[tuple[str, str], FailureGroup] = {}
-    for group in outbox.ask(_queries.groups, choice):
+    for group in groups:
         alike = (group.error_type, without_values(group.error_text))
         known = merged.get(alike)
         merged[alike] = known.merged(group) if known else group

@@ -23,14 +23,14 @@ if t.TYPE_CHECKING:
 class FailedSignals:
     """The signals of one model that wait for an attempt, or are parked.
 
-    :param skips_parked: whether those behind a parked signal may pass it.
+    :param skips_parked: whether the signals behind a parked one may pass it.
     """
 
     def __init__(self, memory: Memory, entries: Entries, *, skips_parked: bool) -> None:
         self._memory = memory
         self._entries = entries
         self._skips_parked = skips_parked
-        #: Whether all that were asked about last are parked: so may be the next ones.
+        #: Whether all keys of the last call were parked. Then the next may be, too.
         self._expects_parked = False
 
     def among(
@@ -38,8 +38,8 @@ class FailedSignals:
     ) -> dict[PrimaryKey, bool]:
         """Return those of *keys* that must not be sent now.
 
-        What was read is remembered for the end of the transaction: nobody else can
-        change it while this one holds the locks.
+        The result is kept for the end of the transaction: nobody else can change it
+        while this transaction holds the locks.
         """
         try:
             if self._expects_parked and self._entries.are_parked(connection, keys):

@@ -16,12 +16,18 @@ if t.TYPE_CHECKING:
 
 
 def dumps(value: object) -> str:
-    """Return *value* as one line of JSON; what JSON does not have, as text."""
-    return json.dumps(value, default=_keys.as_plain, ensure_ascii=False)
+    """Return *value* as one line of JSON; unsupported values are strings."""
+    text = json.dumps(value, default=_keys.as_plain, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    # JSON leaves some characters as they are that steer a terminal.
+    return "".join(
+        each if each.isprintable() else json.dumps(each)[1:-1] for each in text
+    )
 
 
 def of_failure(failure: Failure) -> dict[str, t.Any]:
-    """Return what is known of a failed signal."""
+    """Return what is known about a failed signal."""
     return {
         "model": failure.model.__name__,
         "key": list(failure.key),
@@ -38,7 +44,7 @@ def of_failure(failure: Failure) -> dict[str, t.Any]:
 def of_signal(
     model: SignalModel, key: PrimaryKey, failure: Failure | None
 ) -> dict[str, t.Any]:
-    """Return what is known of a signal, which need not have failed."""
+    """Return what is known about a signal, which need not have failed."""
     if failure is not None:
         return of_failure(failure)
     return {"model": model.__name__, "key": list(key), "state": "pending"}

@@ -1,4 +1,4 @@
-"""Primary keys as JSON, which entries have, and as people type them."""
+"""Convert primary keys to the JSON of entries and to text for people, and back."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Kind: t.TypeAlias = "sa.types.TypeEngine[t.Any]"
 _MAX_NUMBER: t.Final = 2**63 - 1
 _MAX_UNSIGNED: t.Final = 2**64 - 1
 
-#: The dialect for which types of the application's own convert their values. It is
-#: always the same one, so that a key always has the same JSON.
+#: The dialect for which custom types of the application convert their values. It is
+#: always the same, so that a key always has the same JSON.
 _DIALECT: t.Final[sa.Dialect] = sa_default.DefaultDialect()
 
 #: The dialects that have integers without a sign.
@@ -47,7 +47,7 @@ def identify(declaration: Declaration, key: PrimaryKey) -> str:
 
 
 def as_json(declaration: Declaration, key: PrimaryKey) -> str:
-    """Return *key* as a JSON array; one that the database returned, always the same."""
+    """Return *key*, as the database returned it, as a JSON array."""
     kinds = [column.type for column in declaration.key_columns]
     if len(key) == 1 and type(key[0]) is int and not _is_decorator(kinds[0]):
         return f"[{key[0]}]"
@@ -56,9 +56,9 @@ def as_json(declaration: Declaration, key: PrimaryKey) -> str:
 
 
 def from_json(declaration: Declaration, text: str) -> PrimaryKey | None:
-    """Return the key of which *text* is the JSON.
+    """Return the key with the JSON *text*.
 
-    ``None`` if the model cannot have such a key: it had keys of other types once.
+    ``None`` if the model cannot have such a key, because its keys once had other types.
     """
     try:
         return _as_key(declaration, json.loads(text))
@@ -92,11 +92,22 @@ def has_numbers(declaration: Declaration) -> bool:
 
 
 def _read(text: str) -> t.Iterator[object]:
-    """Yield what *text* may mean: itself first, since a key may look like JSON."""
+    """Yield the possible meanings of *text*. It comes first itself, as a string."""
+    if not _is_encodable(text):
+        return
     yield [text]
     if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             yield json.loads(text)
+
+
+def _is_encodable(text: str) -> bool:
+    """Return whether *text* is valid: a shell may pass bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_key(declaration: Declaration, values: t.Any) -> PrimaryKey:
@@ -110,7 +121,7 @@ def _as_key(declaration: Declaration, values: t.Any) -> PrimaryKey:
 
 
 def as_plain(value: t.Any) -> t.Any:
-    """Return what stands for *value* in JSON."""
+    """Return the JSON representation of *value*."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, (str, int, float)) or value is None:
@@ -125,14 +136,14 @@ def as_plain(value: t.Any) -> t.Any:
 
 
 def _in_utc(value: dt.date | dt.time) -> dt.date | dt.time:
-    """Return a moment in the same form, whatever the time zone of the connection."""
+    """Normalize *value*, which depends on the time zone of the connection."""
     if not isinstance(value, dt.datetime) or value.tzinfo is None:
         return value
     return value.astimezone(dt.timezone.utc)
 
 
 def _undecorated(kind: Kind, value: t.Any) -> t.Any:
-    """Return what a type of the application's own makes of *value*."""
+    """Return *value* as converted by a custom type of the application."""
     if not _is_decorator(kind):
         return value
     if _overrides(kind, "process_bind_param"):

@@ -1,9 +1,8 @@
-"""What this distribution remembers for each bus, in this process."""
+"""The state that this distribution keeps for each bus in this process."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 import typing as t
@@ -12,6 +11,7 @@ import weakref
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
+from signalbus.logs import get_logger
 from signalbus.rows import SignalRows
 from signalbus.tables import find_table
 
@@ -29,25 +29,25 @@ if t.TYPE_CHECKING:
 
     from signalbus_retry._entries import States
 
-logger = logging.getLogger("signalbus.retry")
+logger = get_logger("signalbus.retry")
 
 #: How often it is logged that the table cannot be used, in seconds.
 REMINDER_INTERVAL: t.Final = 600.0
 
 
 class ModelAttempts:
-    """The attempts of one model that are written down before they are made."""
+    """The attempts of one model that are recorded before they are made."""
 
     def __init__(self) -> None:
-        #: Whether flushes leave signals alone whose last attempt ended with its
-        #: process, since somebody sends them one at a time.
+        #: Whether flushes skip signals whose process ended during the last attempt,
+        #: since those are sent one at a time.
         self.are_written_first = False
-        #: The signals that are being sent like this, and by which threads.
+        #: The signals that are being sent in this way, and by which threads.
         self.current: dict[PrimaryKey, int] = {}
         self._suspects: dict[PrimaryKey, None] = {}
 
     def is_making(self, key: PrimaryKey) -> bool:
-        """Return whether this thread is making an attempt at a signal."""
+        """Return whether this thread is making an attempt to send the signal."""
         return self.current.get(key) == threading.get_ident()
 
     @contextlib.contextmanager
@@ -60,17 +60,17 @@ class ModelAttempts:
             del self.current[key]
 
     def note(self, keys: t.Iterable[PrimaryKey]) -> None:
-        """Note signals whose last attempt ended with its process, and which are due."""
+        """Note signals that are due and whose process ended during the last attempt."""
         self._suspects.update(dict.fromkeys(keys))
 
     def take_suspects(self) -> list[PrimaryKey]:
-        """Return those that were noted since the last call."""
+        """Return the signals that were noted since the last call."""
         suspects, self._suspects = self._suspects, {}
         return list(suspects)
 
 
 class Memory:
-    """What is known of the entries of one bus."""
+    """The state that is kept about the entries of one bus."""
 
     def __init__(self) -> None:
         #: What a flush has read under its locks, for the same transaction.
@@ -100,7 +100,7 @@ class Memory:
         return self._entries[model]
 
     def attempts(self, model: SignalModel) -> ModelAttempts:
-        """Return the attempts of *model* that are written down first."""
+        """Return the attempts of *model* that are recorded in advance."""
         attempts = self._attempts.get(model)
         return attempts or self._attempts.setdefault(model, ModelAttempts())
 
@@ -139,7 +139,7 @@ class Memory:
     def _sweep(
         self, entries: Entries, connection: sa.Connection, rows: SignalRows
     ) -> None:
-        """Look for entries of signals that are gone. A flush can do without."""
+        """Delete entries of signals that are gone. Errors do not stop the flush."""
         try:
             self._sweeper.sweep_if_due(connection, entries, rows)
         except sa_exc.DBAPIError as error:
@@ -182,7 +182,7 @@ _ATTRIBUTE: t.Final = "_signalbus_retry"
 
 
 def memory_of(bus: Bus) -> Memory:
-    """Return what is remembered for *bus*."""
+    """Return the state that is kept for *bus*."""
     memory: Memory | None = vars(bus).get(_ATTRIBUTE)
     if memory is None:
         memory = vars(bus).setdefault(_ATTRIBUTE, Memory())

@@ -1,4 +1,4 @@
-"""What models and apps declare about their failed signals."""
+"""The declarations of models and apps about their failed signals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLICY: t.Final = "signalbus_retry"
 ON_PARKED: t.Final = "signalbus_on_parked"
 SETTING: t.Final = "SIGNALBUS_RETRY"
 
-#: What a parked signal of an ordered model may do with those behind it.
+#: Whether a parked signal of an ordered model stops those behind it.
 STOP: t.Final = "stop"
 SKIP: t.Final = "skip"
 
@@ -38,7 +38,7 @@ def read_setting(app: Flask) -> None:
 
 
 def check_model(model: SignalModel) -> None:
-    """Refuse a signal model that declares its failures wrongly.
+    """Reject a signal model whose attributes about failures are invalid.
 
     :raises SignalModelError: naming the model and the attribute.
     """
@@ -55,7 +55,7 @@ def check_model(model: SignalModel) -> None:
 
 
 def policy_of(model: SignalModel) -> RetryPolicy:
-    """Return the policy of *model*: its own, or that of the app at hand."""
+    """Return the policy of *model*: its own, or that of the current app."""
     own = _own_policy(model)
     if own is not None:
         return own
@@ -64,7 +64,7 @@ def policy_of(model: SignalModel) -> RetryPolicy:
 
 
 def skips_parked(model: SignalModel) -> bool:
-    """Return whether those behind a parked signal of *model* may pass it."""
+    """Return whether signals behind a parked one of *model* may pass it."""
     return getattr(model, ON_PARKED, STOP) == SKIP
 
 

@@ -1,4 +1,4 @@
-"""What people do with failed signals: list, replay, park and discard them."""
+"""The operations on failed signals: list, replay, park and discard them."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def failures(
 ) -> t.Iterator[Failure]:
     """Yield the failed signals, by model and key.
 
-    :param models: the signal models to look at; all, if not given.
-    :param keys: the primary keys, as tuples, of the signals to look at.
-    :param error: a text that the class or the message of the last error contains, in
-        whatever case.
-    :param parked: whether to look at those that are parked, or at those that wait;
-        both, if not given.
+    :param models: the signal models; by default, all.
+    :param keys: the primary keys of the signals, as tuples; by default, all.
+    :param error: a text that the class or the message of the last error must contain,
+        in upper or lower case.
+    :param parked: whether to select the parked or the waiting signals; by default,
+        both.
     :raises SignalModelError: if one of *models* is not a signal model.
     :raises MissingTableError: if the table ``signalbus_failure`` is missing.
     """
@@ -62,11 +62,11 @@ def replay(
     error: str | None = None,
     parked: bool | None = None,
 ) -> int:
-    """Forget the failures of signals, and return of how many.
+    """Let failed signals be sent by the next flush, and return how many.
 
-    They are pending as if they had never been tried: the next flush sends them, and
-    if they fail again, all attempts of their policy are before them. The other
-    arguments, and the errors, are those of :func:`failures`.
+    Their failures are forgotten, so they are pending as if they had never been tried:
+    if they fail again, they get all attempts of their policy. The arguments and errors
+    are those of :func:`failures`.
     """
     return _change(bus, models, _forget, keys=keys, error=error, parked=parked)
 
@@ -76,11 +76,11 @@ def park(
 ) -> int:
     """Park signals of *model*, failed or not, and return how many.
 
-    No flush sends them until they are replayed. A signal that is being sent at the
-    moment is waited for: it is parked if it was not sent. Keys that have no signal are
-    left out.
+    No flush sends them until they are replayed. If a signal is being sent at the
+    moment, the function waits, and parks it if it was not sent. Keys without a signal
+    are skipped.
 
-    :param reason: what people are shown as the error.
+    :param reason: a text that is shown as the error.
     """
     (outbox,) = outboxes(bus, [model])
     with outbox.transaction() as connection:
@@ -112,8 +112,8 @@ def discard(  # noqa: PLR0913 by name
 ) -> int:
     """Delete failed signals without sending them, and return how many.
 
-    Their rows are deleted for good. Signals that have not failed are never deleted. The
-    other arguments, and the errors, are those of :func:`failures`.
+    Their rows are deleted permanently. Signals that have not failed are never deleted.
+    The other arguments and the errors are those of :func:`failures`.
 
     :param before: called for each signal, with its failure and the values of its
         columns, before it is deleted. If it raises, the signals of its transaction
@@ -126,7 +126,7 @@ def discard(  # noqa: PLR0913 by name
 def count_states(
     bus: Bus, models: t.Iterable[SignalModel]
 ) -> dict[str, dict[SignalModel, int]]:
-    """Return how many signals of each model wait, and how many are parked."""
+    """Return how many signals of each model are waiting, and how many are parked."""
     counts: dict[str, dict[SignalModel, int]] = {"waiting": {}, "parked": {}}
     for outbox in outboxes(bus, models):
         outbox.sweep()
@@ -138,9 +138,9 @@ def count_states(
 
 
 def _change(bus: Bus, models: Models, act: Act, *, keys: Keys, **rest: t.Any) -> int:
-    """Call *act* for the chosen signals, a page in a transaction; add what it returns.
+    """Call *act* for the chosen signals, one page per transaction; return the sum.
 
-    Not for those that were sent, or failed otherwise, before they could be locked.
+    Signals that were sent, or failed differently, before they were locked are skipped.
     """
     count = 0
     for outbox in outboxes(bus, models):

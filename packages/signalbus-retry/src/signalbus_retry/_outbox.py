@@ -1,4 +1,4 @@
-"""The signals of one model, and what is known of those that failed."""
+"""The signals of one model, and what is known about those that failed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from signalbus import SignalBusError
 from signalbus import SignalModelError
 from signalbus.exceptions import MissingTableError
 from signalbus.rows import SignalRows
+from signalbus.tables import has_table
 
 from signalbus_retry import _queries
 from signalbus_retry._choice import Choice
@@ -55,9 +56,23 @@ class Outbox:
 
         :raises MissingTableError: if it does not have the table of failures.
         """
+        with self._explaining(), self.rows.transaction() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def look(self) -> t.Iterator[sa.Connection]:
+        """Open a connection that only reads.
+
+        :raises MissingTableError: if the database does not have the table of failures.
+        """
+        with self._explaining(), self.rows.look() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _explaining(self) -> t.Iterator[None]:
+        """Say what to do if the database does not have the table of failures."""
         try:
-            with self.rows.transaction() as connection:
-                yield connection
+            yield
         except sa_exc.DBAPIError as error:
             if self._is_missing():
                 raise MissingTableError(
@@ -133,8 +148,7 @@ class Outbox:
         table = self.entries.table
         try:
             with self.rows.transaction() as connection:
-                inspector = sa.inspect(connection)
-                return not inspector.has_table(table.name, schema=table.schema)
+                return not has_table(connection, table)
         except sa_exc.SQLAlchemyError:
             return False  # the first error says more
 

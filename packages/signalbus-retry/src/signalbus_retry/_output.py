@@ -1,4 +1,4 @@
-"""What the commands print, for people and as JSON."""
+"""The output of the commands, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -97,8 +97,11 @@ def print_signal(
     click.echo(f"last failed   {failure.last_failed_at:%Y-%m-%d %H:%M:%S} UTC")
     due = "none: it is parked" if failure.is_parked else until(failure.next_attempt_at)
     click.echo(f"next attempt  {due}\n")
-    for line in failure.error.splitlines():
-        click.echo(escape_controls(line))
+    # The further lines are indented: none looks like a line of the command's own.
+    first, *others = failure.error.splitlines() or [""]
+    click.echo(escape_controls(first))
+    for line in others:
+        click.echo(f"  {escape_controls(line)}")
 
 
 def print_counts(
@@ -108,9 +111,9 @@ def print_counts(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Print what was done to how many signals, or would be done.
+    """Print how many signals an action was applied to, or would be.
 
-    What was discarded is on stdout already: the rest goes to stderr.
+    For ``discard``, stdout has the discarded signals, so this goes to stderr.
     """
     if as_json:
         by_name = {model.__name__: count for model, count in counts.items()}
@@ -120,13 +123,15 @@ def print_counts(
     done = _DONE[action][dry_run]
     for model, count in counts.items():
         signals = "1 signal" if count == 1 else f"{count:,} signals"
-        click.echo(f"{model.__name__}: {signals} {done}.", err=action == "discard")
+        name = escape_controls(model.__name__)
+        click.echo(f"{name}: {signals} {done}.", err=action == "discard")
 
 
 def describe_counts(counts: t.Mapping[SignalModel, int]) -> str:
-    """Return how many signals of which models."""
+    """Return a text that says how many signals of which models there are."""
     return " and ".join(
-        f"{count:,} {'signal' if count == 1 else 'signals'} of {model.__name__}"
+        f"{count:,} {'signal' if count == 1 else 'signals'} of"
+        f" {escape_controls(model.__name__)}"
         for model, count in counts.items()
         if count
     )
@@ -145,11 +150,12 @@ def _print_table(
 
 
 def _pairs(columns: t.Mapping[str, t.Any]) -> list[str]:
-    """Return the columns of a signal, one a line."""
-    width = max(map(len, columns))
+    """Return the columns of a signal, one per line."""
+    names = list(map(escape_controls, columns))
+    width = max(map(len, names))
     return [
         f"  {name.ljust(width)}  {escape_controls(_text(value))}"
-        for name, value in columns.items()
+        for name, value in zip(names, columns.values(), strict=True)
     ]
 
 
@@ -161,7 +167,7 @@ def _key(failure: Failure) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a value as people read it."""
+    """Return a value as text for people."""
     plain = _json.dumps(value)
     return value if isinstance(value, str) else plain.strip('"')
 

@@ -1,18 +1,21 @@
-"""Read what is in a range of numbers, with as little work as possible.
+"""Read the rows in a range of numbers, with as little work as possible.
 
-This is asked for every burst, whether or not anything has ever failed.
+This query is executed for every burst, whether or not anything has ever failed.
 """
 
 from __future__ import annotations
 
+import secrets
 import typing as t
 
 import sqlalchemy as sa
 
-#: What stands for the numbers in the text of a query.
-FIRST: t.Final = sa.literal_column("__first__", sa.BigInteger)
-LAST: t.Final = sa.literal_column("__last__", sa.BigInteger)
-COUNT: t.Final = sa.literal_column("__count__", sa.Integer)
+#: The placeholder for the numbers in the text of a query. It is random, so that it
+#: cannot occur in the names of tables, which are in that text, too.
+_MARK: t.Final = f"signalbus_{secrets.token_hex(8)}"
+FIRST: t.Final = sa.literal_column(f"{_MARK}_first", sa.BigInteger)
+LAST: t.Final = sa.literal_column(f"{_MARK}_last", sa.BigInteger)
+COUNT: t.Final = sa.literal_column(f"{_MARK}_count", sa.Integer)
 
 
 class RangeQuery:

@@ -1,4 +1,4 @@
-"""Record which signals failed, in the transaction that deletes what was sent."""
+"""Record which signals failed, in the transaction that deletes those sent."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def settle(
     sent: t.Sequence[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
 ) -> NextAttempts | None:
-    """Clear the entries of what was *sent*, and write those of what *failed*.
+    """Clear the entries of signals that were *sent*, and write those that *failed*.
 
-    Without entries and failures, nothing is executed. If something cannot be written,
-    that is logged once in ten minutes, and the burst goes on: the signals are tried
-    again at the next flush, as if they had not been tried.
+    Without entries and failures, nothing is executed. If the entries cannot be written,
+    that is logged once in ten minutes, and the burst continues: the next flush tries
+    the signals again, as if they had not been tried.
     """
     memory = memory_of(bus)
     entries = memory.usable_entries(bus, model, connection)
@@ -65,7 +65,7 @@ def _states(
     connection: sa.Connection,
     keys: t.Sequence[PrimaryKey],
 ) -> t.Mapping[PrimaryKey, object]:
-    """Return what was read under the locks of this transaction, or read it."""
+    """Return the states that this transaction read under its locks, or read them."""
     transaction = connection.get_transaction()
     if transaction is not None and transaction in memory.states:
         return memory.states.pop(transaction)
@@ -79,10 +79,10 @@ def _record(
     states: t.Container[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
 ) -> list[Failure]:
-    """Write what is known of signals now that they have *failed*.
+    """Write the failures of signals that have *failed*.
 
-    If the connection was lost during the commit, that is written once more. What has
-    got through is left as it is: it is the same attempt.
+    If the connection was lost during the commit, they are written once more. If the
+    first commit succeeded, its entries stay as they are, since the attempt is the same.
     """
     if not failed:
         return []

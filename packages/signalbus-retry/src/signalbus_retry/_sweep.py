@@ -1,4 +1,4 @@
-"""Delete the entries of signals that are gone: a person, or a cascade, deleted them."""
+"""Delete the entries of signals that a person or a cascade has deleted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if t.TYPE_CHECKING:
 #: How many entries a flush looks at, at most.
 WINDOW: t.Final = 500
 
-#: How long it does not look again after it found nothing to delete, in seconds.
+#: How long it pauses after it has found nothing to delete, in seconds.
 INTERVAL: t.Final = 60.0
 
 
 class Sweeper:
-    """Look at some entries of each model now and then, in turn."""
+    """Checks some entries of each model now and then, in turn."""
 
     def __init__(self) -> None:
         self._next: dict[SignalModel, float] = {}
@@ -29,7 +29,7 @@ class Sweeper:
     def sweep_if_due(
         self, connection: sa.Connection, entries: Entries, rows: SignalRows
     ) -> None:
-        """Look at the next few entries, in a transaction of its own on *connection*."""
+        """Check the next few entries, in a separate transaction on *connection*."""
         model = entries.declaration.model
         if time.monotonic() < self._next.get(model, 0.0):
             return

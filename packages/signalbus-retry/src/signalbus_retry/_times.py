@@ -1,4 +1,4 @@
-"""Times as people read them: how long ago, and how soon."""
+"""Format times for people: how long ago, and how soon."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Attempts that are written down before they are made.
+"""Attempts that are recorded before they are made.
 
-For programs that go on after a process has ended while it sent signals, and want to
-find out which signal did it. All functions need an app context.
+For programs that take over after a process has ended while it was sending signals, and
+need to find out which signal ended it. All functions need an app context.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ __all__ = ["Attempts", "BegunAttempt", "settle_gone"]
 Q = t.TypeVar("Q")
 R = t.TypeVar("R")
 
-#: How often a transaction is tried that loses a race: on SQLite, any flush is one.
+#: How often a transaction that loses a race is tried. On SQLite, any flush may win.
 _TRIES: t.Final = 7
 
 
 class Attempts:
-    """Attempts at the signals of one model, each written down before it is made.
+    """Attempts to send the signals of one model, each recorded before it is made.
 
-    Make it once for a model and keep it. Where the table ``signalbus_failure`` cannot
-    be used, attempts are made without being written down.
+    Make one for each model and keep it. If the table ``signalbus_failure`` cannot be
+    used, attempts are made without being recorded.
 
-    :param by: names whoever makes them, such as a relay, as nobody else is ever named.
+    :param by: a name for the program that makes them, such as a relay. It must be
+        unique, and never be reused.
     """
 
     def __init__(self, bus: SignalBus, model: SignalModel, by: str) -> None:
@@ -64,7 +65,7 @@ class Attempts:
         """Return those of *keys* that wait or are parked.
 
         The value says whether the signal holds back those behind it, if its model is
-        ordered. Signals whose last attempt ended with its process are not among them.
+        ordered. Signals whose process ended during their last attempt are not included.
         """
         blocks = {WAITING: True, PARKED: not skips_parked(self.model)}
         states: States = self._used(
@@ -73,20 +74,20 @@ class Attempts:
         return {key: blocks[state] for key, state in states.items() if state in blocks}
 
     def suspects(self) -> list[PrimaryKey]:
-        """Return signals that are due, and whose last attempt ended with its process.
+        """Return the signals that are due and whose process ended during the last try.
 
-        From the first call on, flushes in this process leave such signals alone, and
-        note them for the next call. Whoever calls this must send them. Without that,
-        one of them would take the rest of its burst down again.
+        After the first call, flushes in this process skip such signals, and note them
+        for the next call. The caller must send them. If flushes sent them, one of them
+        could end the process again, together with the rest of its burst.
         """
         self._own.are_written_first = True
         return self._own.take_suspects()
 
     def begin(self, key: PrimaryKey) -> BegunAttempt | None:
-        """Write down an attempt at the signal with this *key*, and commit that.
+        """Record an attempt to send the signal with this *key*, and commit it.
 
-        Other flushes leave the signal alone for a minute. ``None`` if there is nothing
-        to send: it is gone, it waits or is parked, or somebody else is sending it.
+        Other flushes skip the signal for a minute. ``None`` if there is nothing to
+        send: the signal is gone, waits or is parked, or another flush is sending it.
 
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.
         """
@@ -130,7 +131,7 @@ class Attempts:
         return BegunAttempt(self, key, before, is_written=True)
 
     def cancel(self, key: PrimaryKey, before: Failure | None) -> None:
-        """Let what was known *before* stand in the place of an attempt."""
+        """Replace the entry of an attempt with what was known *before*."""
 
         def restore(entries: Entries, connection: sa.Connection) -> None:
             if entries.cancel(connection, key, self.by) and before is not None:
@@ -147,16 +148,16 @@ class Attempts:
         call_repeatedly(attempt, _TRIES, is_race)
 
     def settle(self, begun_by: t.Sequence[str]) -> int:
-        """Count the attempts that others have begun, whose processes have ended."""
+        """Count the attempts of other programs whose processes have ended."""
         ended = call_repeatedly(lambda: self._settle(begun_by), _TRIES, is_race)
         for failure in ended:
             self._log(failure)
         return len(ended)
 
     def _settle(self, begun_by: t.Sequence[str]) -> list[Failure]:
-        """Write what became of the attempts of others, once their signals are locked.
+        """Record the outcome of the attempts of others, once their signals are locked.
 
-        A signal that is locked is being sent: nobody has ended.
+        If another process has locked a signal, it is being sent, so that process lives.
         """
         with self.rows.transaction() as connection:
 
@@ -185,7 +186,7 @@ class Attempts:
         *,
         otherwise: Q,
     ) -> R | Q:
-        """Use the entries; if that is not possible, log it, and return *otherwise*."""
+        """Use the entries; if that is impossible, log it and return *otherwise*."""
         entries = self.memory.entries(self.bus, self.model)
         if entries is None:
             return otherwise
@@ -203,9 +204,9 @@ class Attempts:
 
 
 class BegunAttempt:
-    """An attempt that is written down, and is to be made.
+    """An attempt that was recorded, and must now be made or cancelled.
 
-    If the process ends before it is made or cancelled, :func:`settle_gone` counts it.
+    If the process ends before that, :func:`settle_gone` counts the attempt.
     """
 
     def __init__(
@@ -224,9 +225,9 @@ class BegunAttempt:
     def make(self) -> int:
         """Send the signal, and return how many were sent: one, or none.
 
-        Success deletes the entry, and a failure of the signal overwrites it, in the
-        transaction of the burst. Otherwise the attempt is cancelled: the broker is
-        unavailable, or somebody else has sent the signal.
+        In the transaction of the burst, success deletes the entry, and a failure of the
+        signal overwrites it. In all other cases, the attempt is cancelled: the broker
+        is unavailable, or another flush has sent the signal.
 
         :raises: what ``bus.flushkeys`` raises.
         """
@@ -242,7 +243,7 @@ class BegunAttempt:
         return sent
 
     def cancel(self) -> None:
-        """Restore what was known of the signal, unless the attempt has ended."""
+        """Restore what was known about the signal, unless the attempt has ended."""
         if self._is_written:
             self._attempts.cancel(self._key, self._before)
 
@@ -250,10 +251,10 @@ class BegunAttempt:
 def settle_gone(
     bus: SignalBus, models: t.Iterable[SignalModel], relay_ids: t.Sequence[str]
 ) -> int:
-    """Count the attempts that relays had begun which have ended; return how many.
+    """Count the attempts that were begun by relays that have ended; return how many.
 
-    Such a signal has failed with a :exc:`~signalbus_retry.ProcessEndedError`: it waits
-    as its policy says, or is parked, which is logged. If it is called twice, or by
+    Their signals fail with a :exc:`~signalbus_retry.ProcessEndedError`: each waits as
+    its policy says, or is parked, which is logged. Even if this is called twice, or by
     several processes at once, each attempt is counted once.
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database is down.

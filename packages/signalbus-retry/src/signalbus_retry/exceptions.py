@@ -1,4 +1,4 @@
-"""What a sender raises to say when, and whether, its signal is to be tried again."""
+"""Exceptions by which a sender says when, or whether, to retry its signal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ MAX_SECONDS: t.Final = 366 * 24 * 3600.0
 
 
 class RetryLater(SignalBusError):  # noqa: N818 the design's
-    """The signal is not sent now. It is tried again later.
+    """The signal cannot be sent now. It is tried again later.
 
-    Raised by a sender that knows when to try again: the service answered "too many
-    requests", or the order is not yet in the other system. This is not an attempt: it
-    does not count towards ``max_attempts``, and never parks the signal.
+    Raised by a sender that knows when to try again, for example because the service
+    answered "too many requests", or because the order is not yet in the other system.
+    It does not count as an attempt towards ``max_attempts``, and never parks the
+    signal.
 
     :param seconds: how long to wait at least, from 0 to a year.
-    :param reason: what people are shown as the error.
-    :raises ValueError: if *seconds* is anything else.
+    :param reason: a text that is shown as the error.
+    :raises ValueError: if *seconds* is out of range or not a number.
     """
 
     def __init__(self, seconds: float, reason: str | None = None) -> None:
@@ -32,13 +33,13 @@ class RetryLater(SignalBusError):  # noqa: N818 the design's
 
 
 class Park(SignalBusError):  # noqa: N818 the design's
-    """The signal is parked by its sender. It waits for a person.
+    """The sender parks the signal, which then waits for a person.
 
-    Raised by a sender that knows that no attempt can succeed: the signal refers to
-    something that does not exist. Its row stays, and no flush tries it until a person
-    replays it.
+    Raised by a sender that knows that no attempt can succeed, for example because the
+    signal refers to something that does not exist. Its row stays, and no flush tries it
+    until a person replays it.
 
-    :param reason: what people are shown as the error.
+    :param reason: a text that is shown as the error.
     """
 
     def __init__(self, reason: str | None = None) -> None:
@@ -48,8 +49,8 @@ class Park(SignalBusError):  # noqa: N818 the design's
 class ProcessEndedError(SignalBusError):
     """The process ended while this signal was being sent.
 
-    Never raised: it is what failed signals show as their error. It can be an element of
-    ``RetryPolicy.park_on``.
+    It is never raised, but shown as the error of failed signals. It may be an element
+    of ``RetryPolicy.park_on``.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class ProcessEndedError(SignalBusError):
 
 
 def is_delay(seconds: object) -> bool:
-    """Return whether *seconds* is a time that a signal can wait."""
+    """Return whether a signal can wait for *seconds*."""
     return (
         isinstance(seconds, (int, float))
         and not isinstance(seconds, bool)

@@ -1,4 +1,4 @@
-"""What is known of a failed signal, and what its next failure makes of it."""
+"""What is known about a failed signal, and how its next failure changes that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typing as t
 
 import sqlalchemy.exc as sa_exc
 from signalbus.exceptions import describe_error
+from signalbus.exceptions import hide_passwords
 
 from signalbus_retry.exceptions import Park
 from signalbus_retry.exceptions import RetryLater
@@ -42,7 +43,7 @@ class Failure:
     #: The primary key of the signal.
     key: PrimaryKey
 
-    #: How often it was tried. 0 if it was parked, or put off, before it failed.
+    #: How often it was tried. 0 if it was parked or postponed before it failed.
     attempts: int
 
     #: When it failed for the first time, and for the last time.
@@ -53,7 +54,7 @@ class Failure:
     #: parked.
     next_attempt_at: dt.datetime | None
 
-    #: The class of the last error, and what it said.
+    #: The class of the last error, and its text.
     error_type: str
     error_text: str
 
@@ -64,7 +65,7 @@ class Failure:
 
     @property
     def error(self) -> str:
-        """The last error as people read it: its class, and what it said."""
+        """The class and the text of the last error, in one string."""
         return f"{self.error_type}: {self.error_text}".removesuffix(": ")
 
 
@@ -72,8 +73,8 @@ class Failure:
 class FailureGroup:
     """Failed signals of one model whose last errors are alike.
 
-    :param error_text: what one of the errors said.
-    :param next_attempt_at: when the first of those that wait is tried again.
+    :param error_text: the text of one of the errors.
+    :param next_attempt_at: when the first of the waiting signals is tried again.
     """
 
     model: SignalModel
@@ -127,7 +128,7 @@ def recorded(
 
 
 def attempted(failure: Failure, error: BaseException, policy: RetryPolicy) -> Failure:
-    """Return *failure* after one more attempt, waiting if *policy* has another one."""
+    """Return *failure* after one more attempt: waiting or parked, as *policy* says."""
     wait = _asked_wait(error)
     attempts = failure.attempts if wait is not None else failure.attempts + 1
     seconds = _seconds_to_wait(error, attempts, policy) if wait is None else wait
@@ -140,9 +141,9 @@ def attempted(failure: Failure, error: BaseException, policy: RetryPolicy) -> Fa
 
 
 def _asked_wait(error: BaseException) -> float | None:
-    """Return how long the sender asked to wait, if it did.
+    """Return how long the sender has asked to wait, if it did.
 
-    A class that is derived from :exc:`RetryLater` may have left that out.
+    A subclass of :exc:`RetryLater` may not have set it.
     """
     seconds = getattr(error, "seconds", None) if isinstance(error, RetryLater) else None
     return seconds if is_delay(seconds) else None
@@ -158,18 +159,21 @@ def _seconds_to_wait(
 
 
 def _text(error: BaseException) -> str:
-    """Return what *error* and its causes say, as any database can store it."""
+    """Return the text of *error* and its causes, in a form that any database can store.
+
+    Passwords are hidden before the text is cut, since that may leave half a URL.
+    """
     parts = [_message(error)]
     cause = error.__cause__
     while cause is not None and len(parts) <= _MAX_CAUSES:
         parts.append(f"caused by {type(cause).__name__}: {_message(cause)}")
         cause = cause.__cause__
-    text = "\n".join(parts).replace("\0", "\\0")
+    text = hide_passwords("\n".join(parts)).replace("\0", "\\0")
     return text.encode(errors="backslashreplace").decode()[:MAX_TEXT]
 
 
 def _message(error: BaseException) -> str:
-    """Return what *error* says; of a database's, nothing of its parameters."""
+    """Return the text of *error*, without the parameters of database errors."""
     if isinstance(error, sa_exc.StatementError):
         return describe_error(error)
     try:

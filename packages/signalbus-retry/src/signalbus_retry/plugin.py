@@ -31,13 +31,13 @@ def signalbus_init_app(app: Flask) -> None:
 
 @hookimpl
 def signalbus_settings() -> tuple[str, ...]:
-    """Return the setting that has the policy of an app."""
+    """Return the setting for the policy of an app."""
     return (_models.SETTING,)
 
 
 @hookimpl
 def signalbus_model_attributes() -> tuple[str, ...]:
-    """Return what a model may declare about its failed signals."""
+    """Return the attributes that a model may declare about its failed signals."""
     return (_models.POLICY, _models.ON_PARKED)
 
 
@@ -49,7 +49,7 @@ def signalbus_tables(metadata: sa.MetaData) -> None:
 
 @hookimpl
 def signalbus_models_configured(bus: Bus, models: list[type[t.Any]]) -> None:
-    """Refuse signal models that declare their failures wrongly."""
+    """Reject signal models whose attributes about failures are invalid."""
     for model in filter(bus.is_signal_model, models):
         _models.check_model(model)
 
@@ -74,7 +74,7 @@ def signalbus_burst_settled(
     sent: t.Sequence[PrimaryKey],
     failed: t.Mapping[PrimaryKey, Exception],
 ) -> NextAttempts | None:
-    """Record what failed, and forget the failures of what was sent."""
+    """Record the signals that failed, and forget the failures of those sent."""
     return settle(bus, model, connection, sent, failed)
 
 

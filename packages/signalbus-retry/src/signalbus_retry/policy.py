@@ -25,7 +25,7 @@ class RetryPolicy:
     for two to three hours: after about 1, 2, 4 … 2048 seconds and then twice after an
     hour.
 
-    :raises ValueError: if a value cannot be used, naming it.
+    :raises ValueError: if a value is invalid. The error names it.
     """
 
     #: How often a signal is tried before it is parked.
@@ -67,9 +67,9 @@ class RetryPolicy:
 
 
 def as_policy(value: object, name: str) -> RetryPolicy:
-    """Return the policy that *value* stands for: one, or the arguments of one.
+    """Return *value* as a policy. It may be a policy, or a dict of its arguments.
 
-    :raises ValueError: if it stands for none, naming it by its *name*.
+    :raises ValueError: if it is invalid. The error calls it *name*.
     """
     if isinstance(value, RetryPolicy):
         return value

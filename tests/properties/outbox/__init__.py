@@ -1,0 +1,1 @@
+"""What the property tests do to an outbox, and what they know of it."""
