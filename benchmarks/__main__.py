@@ -24,7 +24,8 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
         prog="hatch run bench",
         description="Measure signalbus, its predecessor, and the limits of both.",
         epilog="The servers are found as by the tests: SIGNALBUS_TEST_POSTGRESQL_URL,"
-        " _MARIADB_URL and _RABBITMQ_URL. A case without its servers has no figures.",
+        " _MARIADB_URL, _RABBITMQ_URL, _REDIS_URL and _NATS_URL. A case without its"
+        " servers has no figures.",
     )
     add = parser.add_argument
     add("cases", nargs="*", metavar="CASE", help="cases or groups; all, if none given")

@@ -15,16 +15,13 @@ import typing as t
 from importlib.metadata import version
 from pathlib import Path
 
-import amqp
-import pika
 import sqlalchemy as sa
 
-#: Where the servers are; the tests have the same defaults, and the same variables.
-DEFAULT_URLS = {
-    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
-    "mariadb": "mysql+pymysql://root@127.0.0.1:3306/test",
-    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672/",
-}
+from benchmarks import queues
+from benchmarks.urls import url
+
+#: What the brokers are reached by.
+CLIENTS = ("pika", "confluent-kafka", "nats-py", "redis", "celery", "kombu")
 
 #: What tells the versions, and settings that matter for speed.
 POSTGRESQL = """SELECT current_setting('server_version')
@@ -60,12 +57,6 @@ metadata = sa.MetaData()
 for _name in ("signals", "kept", "business"):
     _id = sa.Column("id", sa.Integer, primary_key=True)
     sa.Table(_name, metadata, _id, sa.Column("payload", sa.Text, nullable=False))
-
-
-def url(server: str) -> str:
-    """Return where a server is, with its password."""
-    variable = f"SIGNALBUS_TEST_{server.upper()}_URL"
-    return os.environ.get(variable, DEFAULT_URLS[server])
 
 
 def engine(url: str | sa.URL) -> sa.Engine:
@@ -126,28 +117,6 @@ def new_database(kind: str) -> t.Iterator[Database]:
             connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
 
 
-@contextlib.contextmanager
-def rabbitmq() -> t.Iterator[amqp.Connection]:
-    """Connect to RabbitMQ."""
-    to = pika.URLParameters(url("rabbitmq"))
-    login = (f"{to.host}:{to.port}", to.credentials.username, to.credentials.password)
-    with amqp.Connection(*login, virtual_host=to.virtual_host) as connection:
-        yield connection
-
-
-@contextlib.contextmanager
-def new_queue() -> t.Iterator[tuple[str, t.Callable[[], int]]]:
-    """Declare a queue; give its name, and what empties it and counts; delete it."""
-    name = f"signalbus_bench_{secrets.token_hex(4)}"
-    with rabbitmq() as connection:
-        channel = connection.channel()
-        channel.queue_declare(name, durable=True, auto_delete=False)
-        try:
-            yield name, lambda: channel.queue_purge(name)
-        finally:
-            channel.queue_delete(name)
-
-
 @functools.cache
 def predecessor(program: str) -> list[str]:
     """Return what *program* prints in the environment that hatch makes for it."""
@@ -163,7 +132,7 @@ def describe() -> dict[str, str]:
     processor = _told(lambda: re.findall(model, Path("/proc/cpuinfo").read_text())[0])
     system = _told(lambda: platform.freedesktop_os_release()["PRETTY_NAME"])
     kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
-    ours = ("signalbus-core", "signalbus-rabbitmq", "SQLAlchemy", "psycopg", "pika")
+    ours = ("signalbus-core", "SQLAlchemy", "psycopg", *CLIENTS)
     return {
         "Processor": f"{processor}, {os.cpu_count()} cores",
         "Memory": f"{memory:.0f} GiB",
@@ -171,7 +140,7 @@ def describe() -> dict[str, str]:
         "Python": platform.python_version(),
         "PostgreSQL": _told(lambda: _ask("postgresql", POSTGRESQL)),
         "MariaDB": _told(lambda: _ask("mariadb", MARIADB)),
-        "RabbitMQ": _told(_rabbitmq),
+        **{name: _told(ask) for name, ask in queues.VERSIONS.items()},
         "SQLite": sqlite3.sqlite_version,
         "signalbus": ", ".join(f"{name} {version(name)}" for name in ours),
         "Flask-SignalBus": _told(lambda: ", ".join(predecessor(THEIRS))),
@@ -188,8 +157,3 @@ def _told(fact: t.Callable[[], str]) -> str:
 def _ask(server: str, query: str) -> str:
     with engine(url(server)).connect() as connection:
         return str(connection.exec_driver_sql(query).scalar())
-
-
-def _rabbitmq() -> str:
-    with rabbitmq() as connection:
-        return str(connection.server_properties["version"])

@@ -46,14 +46,17 @@ class Program(t.NamedTuple):
 
 @contextlib.contextmanager
 def running(
-    job: spec.Job, disabled_plugins: str = "relay,retry"
+    job: spec.Job, disabled_plugins: str = "relay,retry", **config: t.Any
 ) -> t.Iterator[Program]:
-    """Make the application, and push its context."""
+    """Make the application, and push its context; *config* says where to send.
+
+    Without any, that is RabbitMQ.
+    """
     os.environ["SIGNALBUS_DISABLED_PLUGINS"] = disabled_plugins
     app = flask.Flask("benchmark")
     app.config["SQLALCHEMY_DATABASE_URI"] = job.database_url
     app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = False
-    app.config["SIGNALBUS_RABBITMQ_URL"] = job.broker_url
+    app.config.update(config or {"SIGNALBUS_RABBITMQ_URL": job.broker_url})
     db = flask_sqlalchemy.SQLAlchemy(app)
     with app.app_context():
         yield Program(app, db, importlib.import_module(job.library).SignalBus(db))

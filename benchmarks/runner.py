@@ -10,7 +10,9 @@ from pathlib import Path
 import execnet
 
 from benchmarks import machine
+from benchmarks import queues
 from benchmarks import spec
+from benchmarks.urls import url
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,14 +56,14 @@ def _measure(case: spec.Case, subject: spec.Subject) -> tuple[float, float, floa
         queue = ""
         empty_queue: t.Callable[[], int] = lambda: case.size  # noqa: E731 no queue
         if case.queue:
-            queue, empty_queue = stack.enter_context(machine.new_queue())
+            queue, empty_queue = stack.enter_context(queues.new_queue(case.queue))
         if case.pending:
             database.fill(max(3 * case.burst, 50))  # to warm up with
-        url = database.engine.url.update_query_dict(case.url_query)
+        address = database.engine.url.update_query_dict(case.url_query)
         if subject.library == "flask_signalbus" and case.database == "postgresql":
-            url = url.set(drivername="postgresql+psycopg2")
-        broker = machine.url("rabbitmq") if queue else None
-        database_url = url.render_as_string(hide_password=False)
+            address = address.set(drivername="postgresql+psycopg2")
+        broker = url(case.queue) if queue else None
+        database_url = address.render_as_string(hide_password=False)
         job = (subject.library, database_url, broker, queue, case.size, case.burst)
         stack.callback(execnet.default_group.terminate, timeout=5)
         workers = [_start(subject, job) for _ in range(case.processes)]

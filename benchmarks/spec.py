@@ -78,7 +78,7 @@ class Case:
     url_query: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: What surrounds the work, once the table is filled.
     prepare: t.Callable[[Database], t.ContextManager[object]] = contextlib.nullcontext
-    queue: bool = False  # of RabbitMQ, which gets all signals
+    queue: str = ""  # the broker that has one, which gets all signals
     ordering_key: str = ""  # SQL that makes the key of a signal from its id
     processes: int = 1  # which share the work
 

@@ -8,10 +8,12 @@ names those that it is about.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings
 
 if t.TYPE_CHECKING:
+    import types
+
     from flask.ctx import AppContext
     from signalbus import SignalBus
     from xdist.scheduler import Scheduling
@@ -55,6 +59,9 @@ settings.load_profile("patient")
 # that the tests start would then compile all that it imports, which takes seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What was added to the options of this run is not meant for those that tests start.
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -122,6 +129,7 @@ class PostgreSQL(Server):
 
     def empty(self) -> None:
         """Drop everything in the database, whoever is connected to it."""
+        _let_relays_be_woken()
         if self.inside is None:
             self.inside = _connect(sa.make_url(self.url))
         self.inside.exec_driver_sql(
@@ -246,6 +254,51 @@ def app_ctx(app: Flask) -> t.Iterator[AppContext]:
 
 
 @pytest.fixture
+def commands_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the group of commands find them anew, if it is installed.
+
+    It finds them once for a process, and other tests have other plugins.
+    """
+    with contextlib.suppress(ImportError):
+        from signalbus_cli import signalbus as group
+
+        for name, value in {
+            "commands": {},
+            "_has_own": False,
+            "_has_plugins": False,
+        }.items():
+            monkeypatch.setattr(group, name, value)
+
+
+class Clock:
+    """A clock that may be put forward."""
+
+    def __init__(self) -> None:
+        """Begin with the time of now."""
+        self.ahead = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* go by at once."""
+        self.ahead += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give a clock that is put forward with ``clock.advance(seconds)``.
+
+    It stands still otherwise: a machine that is busy makes no time go by. It begins at
+    a full second, so that differences are exact.
+    """
+    clock = Clock()
+    for name in ("monotonic", "time", "perf_counter"):
+        true_time = getattr(time, name)
+        begun = float(math.ceil(true_time()))
+        for module in [time, *_modules_that_import(true_time, name)]:
+            monkeypatch.setattr(module, name, lambda at=begun: at + clock.ahead)
+    return clock
+
+
+@pytest.fixture
 def interpreter() -> t.Iterator[t.Callable[..., subprocess.Popen[str]]]:
     """Start a Python of its own with ``interpreter(program, *arguments)``.
 
@@ -269,6 +322,37 @@ def interpreter() -> t.Iterator[t.Callable[..., subprocess.Popen[str]]]:
         yield start
 
 
+def _modules_that_import(function: t.Any, name: str) -> list[types.ModuleType]:
+    return [
+        module
+        for path, module in list(sys.modules.items())
+        if path.startswith("signalbus") and getattr(module, name, None) is function
+    ]
+
+
+def _let_relays_be_woken() -> None:
+    """Let signalbus-relay announce what a test has committed, where it is installed.
+
+    A connection that is cut meanwhile would be a line in the log of the next test, and
+    so would be the first one that is not.
+    """
+    module = sys.modules.get("signalbus_relay._notifier")
+    deadline = time.monotonic() + 30
+    while module and any(_is_announcing(each) for each in list(module._notifiers)):  # noqa: SLF001 nobody else has to know
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def _is_announcing(notifier: t.Any) -> bool:
+    """Return whether a notifier has something to do, unless it cannot do it."""
+    thread = notifier._thread  # noqa: SLF001 as above
+    if thread is None or not thread.is_alive() or notifier._pause:  # noqa: SLF001 as above
+        return False
+    frame = sys._current_frames().get(thread.ident)  # noqa: SLF001 the documented way
+    is_in_its_loop = frame is None or frame.f_code.co_name == "_run"
+    return bool(notifier._is_woken or notifier._due or not is_in_its_loop)  # noqa: SLF001 as above
+
+
 def _connect(url: sa.URL) -> sa.Connection:
     """Open a connection that commits each statement."""
     options = {"poolclass": sa.NullPool, "isolation_level": "AUTOCOMMIT"}
@@ -280,4 +364,19 @@ def _dispose_engines(app: Flask) -> None:
     if "sqlalchemy" in app.extensions:
         with app.app_context():
             for engine in app.extensions["sqlalchemy"].engines.values():
+                _let_connections_be_returned(engine)
                 engine.dispose()
+
+
+def _let_connections_be_returned(engine: sa.Engine) -> None:
+    """Let threads that the test has not waited for finish what they do.
+
+    Nobody closes a connection that is returned to a pool which is gone. Its driver
+    would warn of that in a later test.
+    """
+    pool = engine.pool
+    deadline = time.monotonic() + 5
+    while isinstance(pool, sa.QueuePool) and pool.checkedout():
+        if time.monotonic() > deadline:  # a thread that hangs, as the test wants it
+            break
+        time.sleep(0.01)

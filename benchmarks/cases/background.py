@@ -69,7 +69,7 @@ CASES = (
         spec.Goal(2, INLINE),
         size=2000,
         pending=False,
-        queue=True,
+        queue="rabbitmq",
     ),
     spec.Case(
         "background/commit",
@@ -79,6 +79,6 @@ CASES = (
         "µs",
         size=2000,
         pending=False,
-        queue=True,
+        queue="rabbitmq",
     ),
 )

@@ -81,7 +81,7 @@ def _case(
 
 def _to_rabbitmq(name: str, title: str, keys: int, **options: t.Any) -> Case:
     return _case(
-        f"rabbitmq-{name}", f"{title}, to RabbitMQ", keys, queue=True, **options
+        f"rabbitmq-{name}", f"{title}, to RabbitMQ", keys, queue="rabbitmq", **options
     )
 
 

@@ -52,7 +52,7 @@ def by_publisher(job: spec.Job) -> spec.Steps:
 
 def by_socket(job: spec.Job) -> spec.Steps:
     """Write the same encoded message again and again; count confirms as they come."""
-    from benchmarks import machine  # the predecessor's environment lacks its packages
+    from benchmarks import queues  # the predecessor's environment lacks its packages
 
     method = pika.spec.Basic.Publish(exchange="", routing_key=job.queue)
     properties = pika.spec.BasicProperties(delivery_mode=2)
@@ -62,7 +62,7 @@ def by_socket(job: spec.Job) -> spec.Steps:
         pika.frame.Body(1, b"x" * 100),
     )
     message = b"".join(frame.marshal() for frame in frames)
-    with machine.rabbitmq() as connection:
+    with queues.rabbitmq() as connection:
         connection.channel().confirm_select()
         confirms = Confirms()
         for count in (1000, job.size):
@@ -111,7 +111,7 @@ GOAL = spec.Goal(0.8, spec.LIMIT)
 
 
 def _case(name: str, title: str, *who: spec.Subject, **options: t.Any) -> spec.Case:
-    options = {"burst": 5000, "queue": True, **options}
+    options = {"burst": 5000, "queue": "rabbitmq", **options}
     return spec.Case(name, f"to RabbitMQ, {title}", who, **options)
 
 

@@ -7,44 +7,50 @@ import json
 import os
 import typing as t
 
-import sqlalchemy as sa
-from flask import current_app
 from signalbus import BrokerUnavailableError
-from signalbus import hookimpl
+from signalbus.brokers import BrokerPlugin
+from signalbus.brokers import Sender
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from signalbus.brokers import WaitLimit
+    from signalbus.messages import Message
+    from signalbus.messages import MessageBatch
 
 
-class FileBroker:
-    """Send the models that declare `signalbus_broker = "file"`.
-
-    A burst is one write. It is on disk when the broker confirms it.
-    """
+class FileBroker(BrokerPlugin):
+    """Send the models that declare `signalbus_broker = "file"`."""
 
     #: Models name it in `signalbus_broker`; commands and errors use it, too.
     name = "file"
 
-    @hookimpl
-    def signalbus_send_burst(
-        self, model: type[t.Any], signals: t.Sequence[t.Any]
-    ) -> bool | None:
-        """Append a line for each signal."""
-        if getattr(model, "signalbus_broker", None) != self.name:
-            return None
-        lines = "".join(_line(model, signal) for signal in signals)
-        path = current_app.config["FILE_BROKER_PATH"]
+    def make_sender(self, app: Flask) -> FileSender:
+        """Return a sender for the file in the configuration."""
+        return FileSender(app.config["FILE_BROKER_PATH"])
+
+
+class FileSender(Sender):
+    """Append a line for each message.
+
+    A burst is one write. It is on disk when it is confirmed.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def send(self, batch: MessageBatch, limit: WaitLimit) -> None:  # noqa: ARG002 a file does not wait
+        """Append the messages that could be made, and confirm them."""
+        lines = "".join(map(_line, batch))
         try:
-            _append(path, lines.encode())
+            _append(self._path, lines.encode())
         except OSError as error:
-            message = f"{path} cannot be written: {error}"
+            message = f"{self._path} cannot be written: {error}"
             raise BrokerUnavailableError(message) from error
-        return True
+        batch.confirm_all()
 
 
-def _line(model: type[t.Any], signal: t.Any) -> str:
-    columns = sa.inspect(model).columns.keys()
-    message = {"signal": model.__name__} | {
-        name: getattr(signal, name) for name in columns
-    }
-    return json.dumps(message, default=str) + "\n"
+def _line(message: Message) -> str:
+    return json.dumps({"signal": message.type, **json.loads(message.body)}) + "\n"
 
 
 def _append(path: str, data: bytes) -> None:

@@ -4,6 +4,9 @@ Customers place orders from several threads; some of these transactions roll bac
 flusher that sends the signals is killed in the middle of a burst. Two others finish the
 job. Then the demo compares the orders in the database with the messages that arrived.
 
+With `--serve`, the shop is open until you close it, for you to watch its dashboard: see
+`open_house`.
+
 It runs on SQLite, or on the database of `DATABASE_URL`, whose other tables it leaves
 alone. The messages go to a file, or to the RabbitMQ of `SIGNALBUS_RABBITMQ_URL`.
 """
@@ -27,9 +30,11 @@ from signalbus import SignalBusError
 
 from examples.shop import create_app
 from examples.shop.books import Books
+from examples.shop.inbox import open_file
 from examples.shop.inbox import open_inbox
 from examples.shop.models import Order
 from examples.shop.models import db
+from examples.shop.open_house import open_house
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -53,8 +58,20 @@ PATIENCE = 900
     show_default=True,
     help="How many orders the customers place.",
 )
-def main(orders: int) -> None:
+@click.option("--serve", is_flag=True, help="Open the shop, with its dashboard.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Where it is served; 0 is any free port.",
+)
+def main(orders: int, serve: bool, port: int) -> None:
     """Run the demo; exit with 1 if a message is lost or sent by mistake."""
+    if serve:
+        with tempfile.TemporaryDirectory() as folder:
+            watch(Path(folder), port)
+        return
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -74,6 +91,12 @@ def main(orders: int) -> None:
     took = f"{'time':<22}{time.monotonic() - started:>7.1f} s"
     say("\n".join(["", *books.lines(), took]))
     sys.exit(0 if books.balance else 1)
+
+
+def watch(folder: Path, port: int) -> None:
+    """Keep the shop open until Ctrl-C, so that its dashboard can be watched."""
+    with open_file(folder / "messages.jsonl"), open_shop(folder) as app:
+        open_house(app, port, lambda number: buy(app, number), say)
 
 
 @contextlib.contextmanager

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import typing as t
 from datetime import datetime
 from datetime import timezone
 
 import sqlalchemy as sa
-from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBusMixin
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
+from examples.shop import routes
 from examples.shop.broker import FileBroker
 
 
@@ -28,20 +28,14 @@ def _now() -> datetime:
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
-class Announcement:
-    """The settings that all signals of the shop share: broker, burst count, route.
+#: Where the signals go. For another broker, change this line, and set what it needs.
+Route: t.Any = routes.default()
 
-    RabbitMQ sends them if `SIGNALBUS_RABBITMQ_URL` is set, otherwise the file broker.
-    """
 
-    signalbus_broker = "rabbitmq" if "SIGNALBUS_RABBITMQ_URL" in os.environ else "file"
+class Announcement(Route):
+    """What all signals of the shop share."""
+
     signalbus_burst_count = 25
-    signalbus_exchange = ""
-
-    @staticmethod
-    def signalbus_routing_key(_: object) -> str:
-        """Return the name of the queue: the default exchange routes by it."""
-        return str(current_app.config["SHOP_QUEUE"])
 
 
 class Order(db.Model):

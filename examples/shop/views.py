@@ -45,6 +45,11 @@ def pay_order(order_id: int) -> tuple[dict[str, t.Any], int]:
     return {"id": order.id}, 201
 
 
+def may_see_dashboard() -> bool:
+    """Return whether the request comes from this machine; yours would ask who it is."""
+    return request.remote_addr in {"127.0.0.1", "::1"}
+
+
 @shop.cli.command("create-tables")
 def create_tables() -> None:
     """Create the tables of the shop."""

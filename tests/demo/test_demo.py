@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
 import typing as t
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,30 @@ def test_demo_says_in_a_line_what_it_cannot_use(
     assert 1 == done.stderr.count("\n")
     assert says in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_shop_is_open_until_it_is_told_to_close() -> None:
+    """With ``--serve``: it prints where its dashboard is, and ends without an error."""
+    pytest.importorskip("signalbus_dashboard")
+    settings = {"DATABASE_URL", "SIGNALBUS_RABBITMQ_URL", "SIGNALBUS_DISABLED_PLUGINS"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "examples.shop.demo", "--serve", "--port=0"],
+        env={name: os.environ[name] for name in os.environ.keys() - settings},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        (url,) = re.findall(r"http://\S+", process.stdout.readline())
+        with urllib.request.urlopen(f"{url}.json") as answer:  # noqa: S310 ours
+            state = json.load(answer)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+
+    assert ["OrderPaid", "OrderPlaced"] == [each["name"] for each in state["models"]]
+    assert (0, "") == (process.returncode, err)
+    assert out.endswith("The shop is closed.\n")
 
 
 def test_demo_shows_that_it_is_alive(

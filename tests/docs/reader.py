@@ -6,8 +6,10 @@ The blocks of the page are taken in their order, in the working directory:
   comment ``<!-- file: NAME -->`` is saved as that file, whatever its language, and one
   under ``<!-- append: NAME -->`` is added to its end;
 - ``pycon`` is executed in the same namespace, and answers as shown;
-- ``console`` is typed into a shell, and answers as shown (``...`` is any text, and a
-  time, such as ``9 s`` or ``2026-01-31 12:00:00``, may be any other).
+- ``console`` is typed into a shell, the same for the whole page, and answers as shown
+  (``...`` is any text, and a time, such as ``9 s`` or ``2026-01-31 12:00:00``, may be
+  any other); but a command under ``<!-- another terminal: REASON -->`` is started in a
+  shell of its own, prints what is shown, and runs until the page ends.
 
 Blocks of other languages are only read, and so are those under a comment that says
 why: ``<!-- not run: REASON -->``.
@@ -15,9 +17,12 @@ why: ``<!-- not run: REASON -->``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import doctest
+import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -25,7 +30,8 @@ import typing as t
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<order>file|append|not run): (?P<word>[^\n]*?) -->\n)?"
+    r"^(?:<!-- (?P<order>file|append|not run|another terminal):"
+    r" (?P<word>[^\n]*?) -->\n)?"
     r"```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -34,6 +40,9 @@ TIME = re.compile(
     r"\b\d+ (?:s|min|h|d)\b"
     r"|\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
 )
+
+#: What the shell prints when a command has ended, before the name of its folder.
+DONE = "--- done in "
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -65,6 +74,7 @@ class Reader:
     def __init__(self, page: Path) -> None:
         """Begin with an empty module in the working directory."""
         self.page = page
+        self.terminals = [Terminal()]
         module = sys.modules["program"] = types.ModuleType("program")
         module.__file__ = str(Path("program.py").absolute())
         self.namespace = vars(module)
@@ -76,6 +86,8 @@ class Reader:
         elif block.order == "append":
             with Path(str(block.word)).open("a") as file:
                 file.write(f"\n\n{block.text}")
+        elif block.order == "another terminal":
+            self.start(block)
         elif block.order is None:
             act = {"python": self.run, "pycon": self.converse, "console": self.type}
             act.get(block.language, lambda _: None)(block)
@@ -99,33 +111,83 @@ class Reader:
             raise SystemExit(f"{self.page}:{block.line}: the answers are others")
 
     def type(self, block: Block) -> None:
-        """Type commands into a shell, and compare what they print."""
-        for command, expected in re.findall(
-            r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE
-        ):
-            printed = _shell(command)
-            same = (TIME.sub("TIME", text) for text in (expected, printed))
-            if not doctest.OutputChecker().check_output(*same, FLAGS):
-                raise SystemExit(
-                    f"{self.page}:{block.line}: $ {command}\n{printed}instead of\n"
-                    f"{expected}"
-                )
+        """Type commands into a terminal, and compare what they print."""
+        for command, expected in _commands(block):
+            self.compare(block, command, expected, self.terminals[0].type(command))
+
+    def start(self, block: Block) -> None:
+        """Type a command that goes on, and compare what it prints at first."""
+        ((command, expected),) = _commands(block)
+        self.terminals.append(Terminal())
+        printed = self.terminals[-1].start(command, expected.count("\n"))
+        self.compare(block, command, expected, printed)
+
+    def compare(self, block: Block, command: str, expected: str, printed: str) -> None:
+        """End with what *command* has *printed* if something else is *expected*."""
+        same = (TIME.sub("TIME", text) for text in (expected, printed))
+        if not doctest.OutputChecker().check_output(*same, FLAGS):
+            raise SystemExit(
+                f"{self.page}:{block.line}: $ {command}\n{printed}instead of\n"
+                f"{expected}"
+            )
+
+    def close(self) -> None:
+        """End what still runs."""
+        for terminal in self.terminals:
+            terminal.close()
 
 
-def _shell(command: str) -> str:
-    done = subprocess.run(  # noqa: S602 our own page
-        command,
-        shell=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.stdout
+class Terminal:
+    """A shell that knows what was typed before: where it is, and what was exported.
+
+    Where it goes, the reader goes, too.
+    """
+
+    def __init__(self) -> None:
+        """Open it in the working directory."""
+        self._shell: t.Any = subprocess.Popen(
+            ["/bin/sh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def type(self, command: str) -> str:
+        """Type *command*, and return what it prints."""
+        self._enter(command, f"printf '\\n{DONE}%s\\n' \"$PWD\"")
+        printed = ""
+        for line in self._shell.stdout:
+            if line.startswith(DONE):
+                os.chdir(line.removeprefix(DONE).removesuffix("\n"))
+                return printed.removesuffix("\n")
+            printed += line
+        raise SystemExit(f"The shell has ended: $ {command}\n{printed}")
+
+    def start(self, command: str, lines: int) -> str:
+        """Type a *command* that goes on; return the first *lines* that it prints."""
+        self._enter(command)
+        return "".join(self._shell.stdout.readline() for _ in range(lines))
+
+    def close(self) -> None:
+        """End the shell, and all that it has started."""
+        os.killpg(self._shell.pid, signal.SIGKILL)
+        self._shell.communicate()
+
+    def _enter(self, command: str, *more: str) -> None:
+        lines = (f"{{ {command}", "} </dev/null", *more)
+        self._shell.stdin.write("".join(f"{line}\n" for line in lines))
+        self._shell.stdin.flush()
+
+
+def _commands(block: Block) -> list[tuple[str, str]]:
+    """Return what is typed, and what is printed then."""
+    return re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE)
 
 
 if __name__ == "__main__":
     sys.path[0] = ""  # files that the page has saved can be imported
-    reader = Reader(Path(sys.argv[1]))
-    for block in read(reader.page):
-        reader.follow(block)
+    with contextlib.closing(Reader(Path(sys.argv[1]))) as reader:
+        for block in read(reader.page):
+            reader.follow(block)

@@ -9,14 +9,18 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import signalbus.brokers
 import signalbus.testing
+from signalbus.testing import servers
 
 MODULES = (
     "flask_signalbus",
     "signalbus",
     "signalbus.breakers",
+    "signalbus.brokers",
     "signalbus.clock",
     "signalbus.failure_tracker",
+    "signalbus.logs",
     "signalbus.messages",
     "signalbus.plugins",
     "signalbus.retry",
@@ -24,17 +28,37 @@ MODULES = (
     "signalbus.settings",
     "signalbus.stopping",
     "signalbus.tables",
+    "signalbus.testing",
+    "signalbus.testing.conformance",
+    "signalbus.testing.proxy",
+    "signalbus.testing.servers",
     "signalbus.typing",
     "signalbus_atomic",
     "signalbus_cli",
     "signalbus_cli.arguments",
     "signalbus_cli.output",
+    "signalbus_dashboard",
     "signalbus_marshmallow",
+    "signalbus_otel",
+    "signalbus_pytest",
     "signalbus_rabbitmq",
     "signalbus_relay",
     "signalbus_retry",
     "signalbus_retry.attempts",
+    "signalbus_retry.reading",
 )
+
+#: The classes whose members authors of brokers call, read or write.
+CLASSES = [
+    *(("signalbus.brokers", name) for name in signalbus.brokers.__all__),
+    ("signalbus.messages", "Message"),
+    ("signalbus.messages", "MessageAttribute"),
+    ("signalbus.messages", "MessageBatch"),
+    ("signalbus.messages", "MessageFactory"),
+    ("signalbus.testing.conformance", "BrokerConformance"),
+    ("signalbus.testing.proxy", "TcpProxy"),
+    *(("signalbus.testing.servers", name) for name in servers.__all__),
+]
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -99,13 +123,30 @@ def test_every_method_of_the_bus_is_on_the_page(
     assert public <= {name for names in told for name in names}
 
 
+@pytest.mark.parametrize(("module", "name"), CLASSES)
+def test_every_member_is_on_the_page(
+    sections: t.Callable[[str], dict[str, str]], module: str, name: str
+) -> None:
+    """What a class has to offer is told in the section of its module."""
+    kind = getattr(importlib.import_module(module), name)
+    members = {
+        member
+        for member in {*vars(kind), *vars(kind).get("__annotations__", ())}
+        if not (member.startswith(("_", "signalbus_")) or member.endswith("case"))
+    }
+
+    text = sections("api")[module]
+    told = {each for each in members if re.search(rf"(`|[(]|, ){each}\b", text)}
+    assert members == told
+
+
 def test_every_setting_is_on_the_page(
     sections: t.Callable[[str], dict[str, str]],
 ) -> None:
     """What the core reads from the configuration or the environment has a row."""
     core = Path(signalbus.__file__).parent
     source = "".join(path.read_text() for path in core.rglob("*.py"))
-    settings = set(re.findall(r'"(SIGNALBUS_\w+)"', source))
+    settings = set(re.findall(r'"(SIGNALBUS_(?!PIGEONS_)\w+)"', source))
     rows = re.findall(
         r"^\| `(SIGNALBUS_\w+)` \|", sections("api")["signalbus"], re.MULTILINE
     )

@@ -13,12 +13,17 @@ if t.TYPE_CHECKING:
 
 #: Pages whose code cannot be followed alone, and the tests of what they say.
 ELSEWHERE = {
+    "docs/celery.md": "tests/celery/test_docs.py",
+    "docs/brokers.md": "tests/packaging/test_tutorial.py",
+    "docs/kafka.md": "tests/kafka/test_docs.py",
     "docs/moving.md": "tests/compat/test_docs.py",
+    "docs/nats.md": "tests/nats/test_docs.py",
     "docs/rabbitmq.md": "tests/rabbitmq/test_docs.py",
+    "docs/redis.md": "tests/redis/test_docs.py",
     "docs/transactions.md": "tests/atomic/test_docs.py",
 }
 
-NOT_RUN = re.compile(r"^<!-- not run:(.*?)-->$", re.MULTILINE)
+NOT_RUN = re.compile(r"^<!-- (?:not run|another terminal):(.*?)-->$", re.MULTILINE)
 
 
 def test_a_page_can_be_followed(

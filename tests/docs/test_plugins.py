@@ -63,15 +63,3 @@ def test_every_hook_has_a_test(name: str) -> None:
     sources = (path.read_text() for path in TESTS.rglob("test_*.py"))
 
     assert any(f"\ndef test_hook_{name}(" in source for source in sources)
-
-
-@pytest.mark.parametrize("name", ["pyproject.toml", "signalbus_filebroker.py"])
-def test_the_broker_of_the_page_is_the_one_that_is_tested(
-    manual: t.Callable[[str], str], name: str
-) -> None:
-    """The page has the files of the plugin that other tests install."""
-    file = TESTS / "plugins" / "signalbus-filebroker" / name
-    block = rf"<!-- file: {name} -->\n```\w+\n(.*?)^```$"
-    shown = re.findall(block, manual("plugins"), re.DOTALL | re.MULTILINE)
-
-    assert [file.read_text()] == shown

@@ -31,8 +31,28 @@ $ cat answer.py
 answer = 42
 $ echo on the standard error >&2
 on the standard error
+$ mkdir folder; cd folder; export QUESTION="6 * 9"
+$ printf "$QUESTION in $(basename "$PWD")"
+6 * 9 in folder
 $ date -u '+2 min ago: %Y-%m-%dT%H:%M:%S.%N+00:00'
 9 s ago: 2026-01-31T12:00:00+00:00
+```
+
+```python
+from pathlib import Path
+
+Path("question.txt").write_text("6 * 9")
+```
+
+<!-- another terminal: it runs for a while -->
+```console
+$ echo begun; sleep 1000; echo awake
+begun
+```
+
+```console
+$ cat ../folder/question.txt
+6 * 9
 ```
 
 <!-- not run: it is about an answer that nobody has -->
@@ -47,6 +67,10 @@ WRONG = [
     ("$ cat answer.py\nanswer = 42", "$ cat answer.py\nanswer = 43"),
     ("$ cat answer.py\nanswer = 42", "$ cat answer.py"),
     ("9 s ago: 2026", "9 s and: 2026"),
+    ("6 * 9 in folder", "6 * 9 elsewhere"),
+    ("$ echo begun", "$ echo began"),
+    ("$ mkdir", "$ exit; mkdir"),
+    ("folder/question", "question"),
     ("<!-- not run: it is about an answer that nobody has -->", ""),
 ]
 

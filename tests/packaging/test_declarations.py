@@ -27,7 +27,15 @@ MAX_LINES = 299
 CLI = "signalbus-cli"
 
 #: What a module imports only after it has asked whether it is installed.
-OPTIONAL = {("signalbus-relay", "_attempts.py"): {"signalbus-retry"}}
+OPTIONAL = {
+    ("signalbus-dashboard", "_failed.py"): {"signalbus-retry"},
+    ("signalbus-dashboard", "_relays.py"): {"signalbus-relay"},
+    ("signalbus-otel", "_watch.py"): {"signalbus-relay"},
+    ("signalbus-relay", "_attempts.py"): {"signalbus-retry"},
+}
+
+#: Packages that are in many distributions, and the one from which we import.
+SHARED = {"opentelemetry": ["opentelemetry-api"]}
 
 
 def test_every_import_is_declared(
@@ -99,7 +107,11 @@ def _imports(source: Path) -> set[str]:
 def _distributions(root: Path, package: str) -> set[str]:
     """Name the distributions that have *package*; those that are not here, by it."""
     ours = {path.parents[1].name for path in root.glob(f"packages/*/src/{package}")}
-    found = ours or importlib.metadata.packages_distributions().get(package, [package])
+    found = (
+        ours
+        or SHARED.get(package)
+        or importlib.metadata.packages_distributions().get(package, [package])
+    )
     return {name.lower().replace("_", "-") for name in found}
 
 

@@ -24,7 +24,7 @@ def test_a_test_that_hangs_ends_the_run(root: Path, tmp_path: Path) -> None:
     """The status is a failure, and the test is named."""
     path = tmp_path / "test_hanging.py"
     path.write_text(HANGING)
-    config = ("-c", str(root / "pyproject.toml"), "-o", "timeout=1")
+    config = ("-c", str(root / "pyproject.toml"), "-o", "timeout=3")
 
     done = subprocess.run(  # noqa: S603 our own test
         [sys.executable, "-m", "pytest", *config, str(path)],
