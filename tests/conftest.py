@@ -14,7 +14,9 @@ import secrets
 import subprocess
 import sys
 import time
+import traceback
 import typing as t
+import weakref
 from pathlib import Path
 
 import pytest
@@ -222,8 +224,7 @@ def new_app(tmp_path: Path) -> t.Iterator[t.Callable[..., Flask]]:
         return app
 
     yield make
-    for app in apps:
-        _dispose_engines(app)
+    _close_connections([engine for app in apps for engine in _engines_of(app)])
 
 
 @pytest.fixture
@@ -356,27 +357,46 @@ def _is_announcing(notifier: t.Any) -> bool:
 def _connect(url: sa.URL) -> sa.Connection:
     """Open a connection that commits each statement."""
     options = {"poolclass": sa.NullPool, "isolation_level": "AUTOCOMMIT"}
-    return sa.create_engine(url, **options).connect()
+    connection = sa.create_engine(url, **options).connect()
+    _opened.pop(connection.connection.dbapi_connection, None)
+    return connection
 
 
-def _dispose_engines(app: Flask) -> None:
-    """Close the connections of the app's database, if it has got one."""
-    if "sqlalchemy" in app.extensions:
-        with app.app_context():
-            for engine in app.extensions["sqlalchemy"].engines.values():
-                _let_connections_be_returned(engine)
-                engine.dispose()
+def _engines_of(app: Flask) -> list[sa.Engine]:
+    """Return the engines of the app, if it has got a database."""
+    if "sqlalchemy" not in app.extensions:
+        return []
+    with app.app_context():
+        return list(app.extensions["sqlalchemy"].engines.values())
 
 
-def _let_connections_be_returned(engine: sa.Engine) -> None:
-    """Let threads that the test has not waited for finish what they do.
+def _close_connections(engines: list[sa.Engine]) -> None:
+    """Dispose *engines* until nothing is open any more.
 
-    Nobody closes a connection that is returned to a pool which is gone. Its driver
-    would warn of that in a later test.
+    A thread that the test has not waited for may still open a connection, or return
+    one to a pool that is gone. Nobody would close it, and its driver would warn of
+    that in a later test.
     """
-    pool = engine.pool
-    deadline = time.monotonic() + 5
-    while isinstance(pool, sa.QueuePool) and pool.checkedout():
-        if time.monotonic() > deadline:  # a thread that hangs, as the test wants it
-            break
+    pools = [engine.pool for engine in engines]
+    deadline = time.monotonic() + 60
+    while True:
+        for engine in engines:
+            engine.dispose()
+            pools.append(engine.pool)
+        for pool in pools:
+            pool.dispose()
+        left = [_opened[each] for each in list(_opened) if not each.closed]
+        if not left:
+            return
+        assert time.monotonic() < deadline, "\n".join(["Left open:", *left])
         time.sleep(0.01)
+
+
+#: Where the connections of all pools were opened, of drivers that say what is closed.
+_opened: weakref.WeakKeyDictionary[t.Any, str] = weakref.WeakKeyDictionary()
+
+
+@sa.event.listens_for(sa.Pool, "connect")
+def _note(connection: t.Any, _: object) -> None:
+    if hasattr(connection, "closed"):
+        _opened[connection] = "".join(traceback.format_stack(limit=30))
