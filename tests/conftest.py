@@ -166,6 +166,13 @@ class MariaDB(Server):
         self.execute(f"DROP DATABASE {self.name}")
 
 
+@pytest.fixture(autouse=True)
+def _no_connection_is_left_open() -> t.Iterator[None]:
+    """Fail a test that leaves one open, and not the one that has to collect it."""
+    yield
+    _close_connections([])
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> t.Iterator[PostgreSQL]:
     """Give a database of the session's own on the PostgreSQL server."""

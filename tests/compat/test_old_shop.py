@@ -18,6 +18,7 @@ from flask.cli import FlaskGroup
 if t.TYPE_CHECKING:
     import subprocess
 
+    from flask import Flask
     from pika.adapters.blocking_connection import BlockingChannel
 
     Messages: t.TypeAlias = list[tuple[str, dict[str, t.Any]]]
@@ -35,11 +36,17 @@ class Shop:
 
     def __init__(self, output: Path) -> None:
         """Send messages to the file *output*."""
-        from examples.old_shop import create_app
-
         self.output = output
-        self.client = create_app().test_client()
-        self.flask = FlaskGroup(create_app=create_app)
+        #: All that were made: one for the site, and one for each command.
+        self.apps: list[Flask] = []
+        self.client = self._create_app().test_client()
+        self.flask = FlaskGroup(create_app=self._create_app)
+
+    def close(self) -> None:
+        """Close the connections of all apps."""
+        for app in self.apps:
+            with app.app_context():
+                app.extensions["sqlalchemy"].engine.dispose()
 
     def run(self, command: str) -> str:
         """Run a command of Flask, and return what it prints."""
@@ -63,6 +70,12 @@ class Shop:
         """Return the routing keys of the messages sent since the last call."""
         return [key for key, _ in self.messages()]
 
+    def _create_app(self) -> Flask:
+        from examples.old_shop import create_app
+
+        self.apps.append(create_app())
+        return self.apps[-1]
+
 
 @pytest.fixture
 def shop(
@@ -77,7 +90,7 @@ def shop(
     shop = Shop(tmp_path / "messages.txt")
     assert shop.run("flask shop open") == "3 products\n"
     yield shop
-    close_connections()
+    shop.close()
 
 
 @pytest.fixture
@@ -104,15 +117,6 @@ def connect() -> pika.BlockingConnection:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             f"No RabbitMQ: {error!r}"
         )
-
-
-def close_connections() -> None:
-    """Close what every app made by the shop has kept open."""
-    from examples.old_shop import db
-
-    for engines in db._app_engines.values():  # noqa: SLF001 of apps that are gone
-        for engine in engines.values():
-            engine.dispose()
 
 
 def cron_commands() -> list[str]:

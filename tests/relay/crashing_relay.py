@@ -77,10 +77,13 @@ def ignore(_: Exception) -> None:
     """Report nothing: the log of the bus has it."""
 
 
-def run_lane(app: Flask, bus: SignalBus, model: SignalModel, status: Status) -> None:
-    """Send what is pending, until all that is left is parked."""
-    token = StopToken()
-    caution = Caution(bus, token, status.must_be_careful)
+def run_lane(
+    app: Flask, bus: SignalBus, model: SignalModel, caution: Caution, token: StopToken
+) -> None:
+    """Send what is pending, until all that is left is parked.
+
+    :param caution: that of all lanes, as in a relay: they take turns.
+    """
     with app.app_context():
         caution.prepare(model, 1, ignore)
         while bus.count_pending([model])[model] > parked(bus, model):
@@ -96,8 +99,10 @@ def main(url: str, path: str) -> None:
     bus.plugin_manager.register(counts)
     status = Status(app, bus, uuid.uuid4().hex)
     status.begin(models)
+    token = StopToken()
+    caution = Caution(bus, token, status.must_be_careful)
     lanes = [
-        threading.Thread(target=run_lane, args=(app, bus, model, status))
+        threading.Thread(target=run_lane, args=(app, bus, model, caution, token))
         for model in models
     ]
     for lane in lanes:
