@@ -166,11 +166,56 @@ class MariaDB(Server):
         self.execute(f"DROP DATABASE {self.name}")
 
 
+class Engines:
+    """The engines of a test's apps, and the pools that they have had."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._engines: list[sa.Engine] = []
+        self._pools: list[sa.Pool] = []
+
+    def add(self, app: Flask) -> None:
+        """Add the engines of the app, if it has got a database."""
+        if "sqlalchemy" in app.extensions:
+            with app.app_context():
+                self._engines += app.extensions["sqlalchemy"].engines.values()
+
+    def dispose(self, patience: float) -> list[t.Any]:
+        """Dispose them until no connection is open; return those that are still open.
+
+        A thread that the test has not waited for may open a connection, or return one
+        to a pool that is gone, where nobody closes it.
+
+        :param patience: how long to wait for such threads, in seconds.
+        """
+        left = self._dispose_once()
+        for _ in range(round(patience / 0.01)):  # the test may have stopped the clock
+            if not left:
+                break
+            time.sleep(0.01)
+            left = self._dispose_once()
+        return left
+
+    def _dispose_once(self) -> list[t.Any]:
+        for engine in self._engines:
+            self._pools.append(engine.pool)
+            engine.dispose()
+        for pool in self._pools:
+            pool.dispose()
+        return [each for each in list(_opened) if not each.closed]
+
+
 @pytest.fixture(autouse=True)
-def _no_connection_is_left_open() -> t.Iterator[None]:
-    """Fail a test that leaves one open, and not the one that has to collect it."""
-    yield
-    _close_connections([])
+def engines() -> t.Iterator[Engines]:
+    """Give the engines that are disposed again at the very end of the test.
+
+    A test fails if it leaves a connection open in spite of that. Or else its driver
+    would warn of it in the test in which it happens to be collected.
+    """
+    engines = Engines()
+    yield engines
+    if left := engines.dispose(patience=60):
+        pytest.fail("\n".join(["Left open:", *map(_opened.pop, left)]))
 
 
 @pytest.fixture(scope="session")
@@ -220,7 +265,7 @@ def other_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def new_app(tmp_path: Path) -> t.Iterator[t.Callable[..., Flask]]:
+def new_app(tmp_path: Path, engines: Engines) -> t.Iterator[t.Callable[..., Flask]]:
     """Make an app with ``new_app(url, **config)``; its connections are closed."""
     apps = []
 
@@ -231,7 +276,9 @@ def new_app(tmp_path: Path) -> t.Iterator[t.Callable[..., Flask]]:
         return app
 
     yield make
-    _close_connections([engine for app in apps for engine in _engines_of(app)])
+    for app in apps:
+        engines.add(app)
+    engines.dispose(patience=5)  # longer for none that hangs, as its test wants it
 
 
 @pytest.fixture
@@ -367,36 +414,6 @@ def _connect(url: sa.URL) -> sa.Connection:
     connection = sa.create_engine(url, **options).connect()
     _opened.pop(connection.connection.dbapi_connection, None)
     return connection
-
-
-def _engines_of(app: Flask) -> list[sa.Engine]:
-    """Return the engines of the app, if it has got a database."""
-    if "sqlalchemy" not in app.extensions:
-        return []
-    with app.app_context():
-        return list(app.extensions["sqlalchemy"].engines.values())
-
-
-def _close_connections(engines: list[sa.Engine]) -> None:
-    """Dispose *engines* until nothing is open any more.
-
-    A thread that the test has not waited for may still open a connection, or return
-    one to a pool that is gone. Nobody would close it, and its driver would warn of
-    that in a later test.
-    """
-    pools = [engine.pool for engine in engines]
-    deadline = time.monotonic() + 60
-    while True:
-        for engine in engines:
-            engine.dispose()
-            pools.append(engine.pool)
-        for pool in pools:
-            pool.dispose()
-        left = [_opened[each] for each in list(_opened) if not each.closed]
-        if not left:
-            return
-        assert time.monotonic() < deadline, "\n".join(["Left open:", *left])
-        time.sleep(0.01)
 
 
 #: Where the connections of all pools were opened, of drivers that say what is closed.
