@@ -34,19 +34,15 @@ ADA = {"email": "ada@example.com", "name": "Ada"}
 class Shop:
     """The shop, run as its README says, by its commands and its site."""
 
-    def __init__(self, output: Path) -> None:
-        """Send messages to the file *output*."""
+    def __init__(self, output: Path, engines: t.Any) -> None:
+        """Send messages to the file *output*; leave the engines of all apps to close.
+
+        There is an app for the site, and one for each command.
+        """
         self.output = output
-        #: All that were made: one for the site, and one for each command.
-        self.apps: list[Flask] = []
+        self._engines = engines
         self.client = self._create_app().test_client()
         self.flask = FlaskGroup(create_app=self._create_app)
-
-    def close(self) -> None:
-        """Close the connections of all apps."""
-        for app in self.apps:
-            with app.app_context():
-                app.extensions["sqlalchemy"].engine.dispose()
 
     def run(self, command: str) -> str:
         """Run a command of Flask, and return what it prints."""
@@ -73,13 +69,14 @@ class Shop:
     def _create_app(self) -> Flask:
         from examples.old_shop import create_app
 
-        self.apps.append(create_app())
-        return self.apps[-1]
+        app = create_app()
+        self._engines.add(app)
+        return app
 
 
 @pytest.fixture
 def shop(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine_url: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine_url: str, engines: t.Any
 ) -> t.Iterator[Shop]:
     """Give a shop that is open."""
     monkeypatch.chdir(ROOT)
@@ -87,10 +84,10 @@ def shop(
     monkeypatch.setenv("FLASK_APP", "examples.old_shop")
     monkeypatch.setenv("SHOP_DATABASE_URI", engine_url)
     monkeypatch.setenv("SHOP_OUTPUT", str(tmp_path / "messages.txt"))
-    shop = Shop(tmp_path / "messages.txt")
+    shop = Shop(tmp_path / "messages.txt", engines)
     assert shop.run("flask shop open") == "3 products\n"
     yield shop
-    shop.close()
+    engines.dispose(patience=5)
 
 
 @pytest.fixture
