@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+from quick_start import answer
 from quick_start import as_shown
 from quick_start import blocks
 from quick_start import steps
@@ -43,25 +42,8 @@ class Reader:
         """Type *command* and then *keys*; return so many lines, or all."""
         if command[0] == "nats":
             return self._add_stream(*command[1:])
-        module = [] if command[0] == "python" else ["-m", command[0]]
-        process = subprocess.Popen(  # noqa: S603 our own programs
-            [sys.executable, *module, *command[1:]],
-            env=self._environ,
-            cwd=self._folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            if command[0] != "python":
-                return self._as_shown(process.communicate(keys)[0])
-            assert process.stdout is not None
-            printed = "".join(process.stdout.readline() for _ in range(lines))
-            process.kill()  # it waits for more
-            return self._as_shown(printed)
-
-    def _as_shown(self, output: str) -> str:
-        return as_shown(output.replace(self._server.address, "localhost:4222"))
+        printed = answer(command, keys, lines, self._folder, self._environ)
+        return as_shown(printed.replace(self._server.address, "localhost:4222"))
 
     def _add_stream(self, *words: str) -> str:
         *add, name, _, subject, defaults = words
@@ -83,9 +65,9 @@ def test_the_quick_start_works_to_the_letter(page: Path, reader: Reader) -> None
     for name, program in zip(("shop.py", "billing.py"), blocks(page), strict=False):
         reader.save(name, program)
 
-    for command, keys, answer in steps(page):
-        printed = reader.type(command, keys, answer.count("\n"))
-        assert keys or answer == printed
+    for command, keys, shown in steps(page):
+        printed = reader.type(command, keys, shown.count("\n"))
+        assert keys or shown == printed
 
 
 def test_the_programs_are_short() -> None:

@@ -10,6 +10,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import quick_start
+from quick_start import blocks
 
 pytest.importorskip("signalbus_cli")
 
@@ -31,12 +33,6 @@ def server(new_server: NewServer) -> RedisServer:
     return new_server()
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the blocks of code on *page*."""
-    pattern = rf"^```{language}\n(.*?)^```$"
-    return re.findall(pattern, page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-
-
 def run(folder: Path, *command: str, keys: str = "") -> str:
     """Return what a program of Python prints."""
     scripts = Path(sys.executable).parent
@@ -52,12 +48,9 @@ def run(folder: Path, *command: str, keys: str = "") -> str:
 
 
 def as_shown(output: str, server: RedisServer) -> str:
-    """Return *output* as of a server at the usual place, without signalbus-marshmallow.
-
-    That makes blanks in JSON.
-    """
-    output = output.replace(f"127.0.0.1:{server.port}", "localhost:6379")
-    return re.sub(r'(?<=":) |(?<=,) (?=")', "", output)
+    """Return *output* as of a server at the usual place."""
+    usual = output.replace(f"127.0.0.1:{server.port}", "localhost:6379")
+    return quick_start.as_shown(usual)
 
 
 def consumed(folder: Path, server: RedisServer, interpreter: Interpreter) -> str:
@@ -86,9 +79,7 @@ def test_the_readme_can_be_followed(
     server: RedisServer, tmp_path: Path, interpreter: Interpreter
 ) -> None:
     """So can the README, with the same answers."""
-    for name, program in zip(
-        ("shop.py", "consumer.py"), blocks(README, "python"), strict=True
-    ):
+    for name, program in zip(("shop.py", "consumer.py"), blocks(README), strict=True):
         here = program.replace("localhost:6379", f"127.0.0.1:{server.port}")
         tmp_path.joinpath(name).write_text(here, "utf-8")
     session = blocks(README, "console")[-1]
@@ -104,7 +95,7 @@ def test_the_readme_can_be_followed(
 
 def test_the_page_has_the_programs_of_the_readme() -> None:
     """There is one quick start, in two places."""
-    assert blocks(README, "python") == blocks(PAGE, "python")[:2]
+    assert blocks(README) == blocks(PAGE)[:2]
 
 
 def test_the_page_names_all_that_makes_a_server_unavailable() -> None:
