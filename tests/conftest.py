@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import sqlalchemy.orm as sa_orm
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck
@@ -216,6 +217,16 @@ def engines() -> t.Iterator[Engines]:
     yield engines
     if left := engines.dispose(patience=60):
         pytest.fail("\n".join(["Left open:", *map(_opened.pop, left)]))
+
+
+@pytest.fixture(autouse=True)
+def declared() -> t.Iterator[list[type]]:
+    """Hold the models that the test declares; cleared, the list holds them no longer.
+
+    A bus finds only what somebody holds, and collecting the rest is up to chance.
+    """
+    yield _declared
+    _declared.clear()
 
 
 @pytest.fixture(scope="session")
@@ -424,3 +435,12 @@ _opened: weakref.WeakKeyDictionary[t.Any, str] = weakref.WeakKeyDictionary()
 def _note(connection: t.Any, _: object) -> None:
     if hasattr(connection, "closed"):
         _opened[connection] = "".join(traceback.format_stack(limit=30))
+
+
+#: The models that the test at hand has declared.
+_declared: list[type] = []
+
+
+@sa.event.listens_for(sa_orm.Mapper, "instrument_class")
+def _hold(_: object, model: type) -> None:
+    _declared.append(model)

@@ -71,7 +71,10 @@ def threads() -> set[threading.Thread]:
 @pytest.mark.parametrize("autoflush", [True, False, "background"])
 @pytest.mark.parametrize("kind", [SQLAlchemy, Database])
 def test_bus_is_collected_with_its_database_and_app(
-    engine_url: str, autoflush: t.Any, kind: type[SQLAlchemy]
+    engine_url: str,
+    autoflush: t.Any,
+    kind: type[SQLAlchemy],
+    declared: list[type],
 ) -> None:
     """Nobody holds them any more: not SQLAlchemy's listeners, and no thread."""
     sent: list[str] = []
@@ -86,6 +89,7 @@ def test_bus_is_collected_with_its_database_and_app(
         return [weakref.ref(each) for each in (app, db, bus)]
 
     left = live()
+    declared.clear()
     for thread in threads() - before:
         gc.collect()
         thread.join(LONG)
@@ -122,7 +126,7 @@ def test_bus_outlives_its_apps(engine_url: str) -> None:
         SignalBus(db)
 
 
-def test_app_is_collected_before_its_bus(engine_url: str) -> None:
+def test_app_is_collected_before_its_bus(engine_url: str, declared: list[type]) -> None:
     """Suites make an app for each test, and their broker connections must end."""
     db = Database()
     app = new_app(engine_url)
@@ -130,12 +134,23 @@ def test_app_is_collected_before_its_bus(engine_url: str) -> None:
     use(app, db, [])
     left = weakref.ref(app)
     del app
+    declared.clear()
     gc.collect()
 
     assert left() is None
 
 
-def test_signals_that_wait_keep_what_sends_them(engine_url: str) -> None:
+def test_models_live_as_long_as_their_test(db: SQLAlchemy, bus: SignalBus) -> None:
+    """They are not collected by chance, which a test that holds none cannot expect."""
+    declare(db, [])
+    gc.collect()
+
+    assert ["Order"] == [model.__name__ for model in bus.get_signal_models()]
+
+
+def test_signals_that_wait_keep_what_sends_them(
+    engine_url: str, declared: list[type]
+) -> None:
     """What was committed is sent, though nobody holds the app any more."""
     sent: list[str] = []
     before = threads()
@@ -161,6 +176,7 @@ def test_signals_that_wait_keep_what_sends_them(engine_url: str) -> None:
         return [weakref.ref(each) for each in (app, db, bus)]
 
     left = live()
+    declared.clear()
     gc.collect()
     (thread,) = threads() - before
     opened.set()

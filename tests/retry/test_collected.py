@@ -12,7 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from signalbus import SignalBus
 
 
-def test_bus_is_collected(engine_url: str) -> None:
+def test_bus_is_collected(engine_url: str, declared: list[type]) -> None:
     """Also after a flush, which reads entries of its models."""
 
     def live() -> list[weakref.ref[t.Any]]:
@@ -36,6 +36,7 @@ def test_bus_is_collected(engine_url: str) -> None:
         return [weakref.ref(each) for each in (app, db, bus)]
 
     left = live()
+    declared.clear()
     gc.collect()
 
     assert [None, None, None] == [each() for each in left]
