@@ -103,7 +103,8 @@ def main(url: str, path: str) -> None:
     db = SQLAlchemy(app)
     bus = SignalBus(db)
     witness = Witness(url)
-    declare(db, witness)
+    # A model lives as long as somebody holds it, such as the module that declares it.
+    held = declare(db, witness)
     with app.app_context():
         print("ready", flush=True)  # noqa: T201 the parent reads it
         sys.stdin.readline()
@@ -111,6 +112,7 @@ def main(url: str, path: str) -> None:
             with contextlib.suppress(ValueError):
                 bus.flushmany()
             time.sleep(0.02)
+    del held
     with Path(path).open("w", encoding="ascii") as file:
         file.writelines(f"{json.dumps(each)}\n" for each in witness.tries)
 
