@@ -95,8 +95,8 @@ TESTS = """
     ):
         memory_broker.available = False
         client.post("/orders/7")
+        client.post("/orders/8")  # whether or not the breaker is still open
         memory_broker.available = True
-        client.post("/orders/8")  # the breaker is open
 
         assert [sent.id for sent in flush_signals()] == [
             "order_placed:7",

@@ -237,6 +237,7 @@ def declare(
             "id": sa.Column(sa.Integer, primary_key=True),
             "text": sa.Column(sa.String(50)),
             "signalbus_burst_count": 10,
+            "signalbus_retry": {"first_delay": 3600},  # nothing is due again here
             "send_signalbus_message": classmethod(send_signalbus_message),
         }
         model: t.Any = type(name, (db.Model,), {**fixed, **attributes})

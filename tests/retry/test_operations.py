@@ -607,6 +607,7 @@ def child(db: SQLAlchemy, new_model: t.Any, wire: t.Any) -> SignalModel:
         id = sa.Column(sa.ForeignKey(Parent.id), primary_key=True)
         more = sa.Column(sa.Integer)
         signalbus_autoflush = False
+        signalbus_retry: t.ClassVar[dict[str, t.Any]] = {"first_delay": 100}
         __mapper_args__: t.ClassVar[dict[str, t.Any]] = {"polymorphic_identity": "c"}
 
         def send_signalbus_message(self) -> None:

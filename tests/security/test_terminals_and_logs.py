@@ -55,6 +55,7 @@ def shop(new_shop: NewShop, with_retry: None) -> Shop:
         __name__=NAME,
         __tablename__="orders",
         id=sa.Column(sa.String(200), primary_key=True),
+        signalbus_retry={"first_delay": 3600},
         send_signalbus_message=classmethod(send_signalbus_message),
         **{f"a{NAME}": sa.Column("more", sa.Text)},
     )
