@@ -105,10 +105,8 @@ def new_model(
     """Declare a signal model, and create its table.
 
     It has the columns ``id`` and ``text``, and what *attributes* gives. *form* is
-    ``instance``, ``row`` or the name of a broker. The models live as long as the test,
-    as if a module held them.
+    ``instance``, ``row`` or the name of a broker.
     """
-    models = []
 
     def make(
         name: str = "Greeting",
@@ -123,7 +121,6 @@ def new_model(
         }
         methods = _send_methods(wire, form, burst=burst)
         model = type(name, (db.Model,), {**columns, **methods, **attributes})
-        models.append(model)
         db.create_all()
         return model
 

@@ -41,14 +41,14 @@ NAMES = ("First", "Second", "Third")
 @pytest.fixture
 def new_bus(new_app: t.Any) -> t.Iterator[t.Callable[[str | sa.URL], SignalBus]]:
     """Give a bus with three models in a database that may not be there."""
-    models = []  # as if a module held them
     with contextlib.ExitStack() as stack:
 
         def make(url: str | sa.URL) -> SignalBus:
             app = new_app(url)
             db = SQLAlchemy(app)
             bus = SignalBus(db)
-            models.extend(_declare(db, name) for name in NAMES)
+            for name in NAMES:
+                _declare(db, name)
             stack.enter_context(app.app_context())
             return bus
 

@@ -134,7 +134,6 @@ def new_model(
     db: SQLAlchemy, bus: SignalBus, app_ctx: object
 ) -> t.Callable[..., SignalModel]:
     """Declare a signal model with ``new_model(name)``, and create its table."""
-    models = []
 
     def make(name: str = "OrderPaid", **attributes: t.Any) -> SignalModel:
         columns = {
@@ -144,9 +143,9 @@ def new_model(
             "signalbus_broker": "wire",
             "signalbus_burst_count": 50,
         }
-        models.append(type(name, (db.Model,), {**columns, **attributes}))
+        model: SignalModel = type(name, (db.Model,), {**columns, **attributes})
         db.create_all()
-        return models[-1]
+        return model
 
     return make
 

@@ -132,7 +132,6 @@ class Shop:
         self.db = SQLAlchemy(app)
         self.bus = SignalBus(self.db)
         self.bus.autoflush = False
-        self._models: list[t.Any] = []  # a model that nobody has is gone
 
     def declare(self, name: str = "OrderPaid", **attributes: t.Any) -> t.Any:
         """Define a signal model whose text is the body, unless it has another."""
@@ -148,7 +147,6 @@ class Shop:
             for name, value in attributes.items()
         }
         model = type(name, (self.db.Model,), {**columns, **functions})
-        self._models.append(model)
         self.db.create_all()
         return model
 

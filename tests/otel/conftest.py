@@ -182,7 +182,6 @@ def new_model(
     Its name is like no other's, for metrics know models by their names.
     """
     bus.autoflush = False
-    models = []  # SQLAlchemy does not keep them
 
     def make(*mixins: type, **attributes: t.Any) -> SignalModel:
         model: SignalModel = type(
@@ -196,7 +195,6 @@ def new_model(
                 **attributes,
             },
         )
-        models.append(model)
         with app.app_context():
             db.create_all()
         return model

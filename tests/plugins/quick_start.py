@@ -72,8 +72,8 @@ def as_shown(output: str) -> str:
 def _step(typed: str) -> Step:
     command, *rest = typed.splitlines()
     keys = [line.removeprefix(">>> ") for line in rest if line.startswith(">>> ")]
-    answer = [line for line in rest if not line.startswith(">>> ")]
-    return Step(shlex.split(command), _lines(keys), _lines(answer))
+    shown = [line for line in rest if not line.startswith(">>> ")]
+    return Step(shlex.split(command), _lines(keys), _lines(shown))
 
 
 def _lines(lines: list[str]) -> str:

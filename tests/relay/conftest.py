@@ -136,7 +136,6 @@ def new_model(
     It sends by itself, unless it names a broker.
     """
     bus.autoflush = False
-    models = []  # SQLAlchemy does not keep them
 
     def make(name: str, **attributes: t.Any) -> SignalModel:
         def send_signalbus_message(cls: SignalModel, signal: Signal) -> None:
@@ -153,7 +152,6 @@ def new_model(
                 **attributes,
             },
         )
-        models.append(model)
         with app.app_context():
             db.create_all()
         return model

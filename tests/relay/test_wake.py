@@ -33,14 +33,13 @@ def new_model(
     db: SQLAlchemy, bus: SignalBus, app_ctx: object
 ) -> t.Callable[[str], SignalModel]:
     """Declare a signal model, and create its table."""
-    models = []
 
     def make(name: str) -> SignalModel:
         columns = {"id": sa.Column(sa.Integer, primary_key=True)}
         send = {"send_signalbus_message": lambda _: None}
-        models.append(type(name, (db.Model,), {**columns, **send}))
+        model: SignalModel = type(name, (db.Model,), {**columns, **send})
         db.create_all()
-        return models[-1]
+        return model
 
     return make
 

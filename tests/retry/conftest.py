@@ -167,7 +167,6 @@ def new_model(
     It has the columns ``id`` and ``text``, and what *attributes* gives. *form* is one
     of ``FORMS``. Its policy is 100 seconds, 200, 400 …, exactly, and five attempts.
     """
-    models = []
     bus.plugin_manager.register(Broker("wire", wire))
 
     def make(
@@ -179,7 +178,6 @@ def new_model(
             "signalbus_retry": {"max_attempts": 5, "first_delay": 100, "jitter": 0},
         }
         model = type(name, (db.Model,), {**columns, **FORMS[form](wire), **attributes})
-        models.append(model)
         db.create_all()
         return model
 
